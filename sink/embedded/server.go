@@ -1,0 +1,232 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/millrace/millrace/internal/child"
+)
+
+// Config says how to run an engine.
+type Config struct {
+	// Dir holds everything: data, configuration, clickhouse.log. It is created
+	// if need be. One engine runs on a folder at a time.
+	Dir string
+	// TCPPort and HTTPPort are the native and the HTTP port on 127.0.0.1; 0
+	// picks a free one.
+	TCPPort, HTTPPort int
+	// Users are names and passwords beside default, which has no password.
+	// A name is an XML element's: letters, digits and underscores.
+	Users map[string]string
+	// Logger gets start, end and slow starts; nil for none.
+	Logger *slog.Logger
+}
+
+// logName is the engine's output in its folder.
+const logName = "clickhouse.log"
+
+// Deadlines of an orderly stop: to end by itself, then to obey SIGTERM.
+const (
+	graceEOF  = 5 * time.Second
+	graceTerm = 5 * time.Second
+)
+
+// A Server is a running engine.
+type Server struct {
+	dir       string
+	tcp, http int
+	log       *slog.Logger
+	stdin     io.Closer // the engine serves until it is closed
+	child     *child.Process
+}
+
+// Start runs the engine and waits until it answers on both ports, or until ctx
+// is done. The engine does not end with ctx: call [Server.Stop].
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	engine, err := Locate()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{tcp: cfg.TCPPort, http: cfg.HTTPPort, log: cfg.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.dir, err = filepath.Abs(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("resolve %q: %w", cfg.Dir, err)
+	}
+	if err := os.MkdirAll(s.dir, 0o750); err != nil {
+		return nil, fmt.Errorf("create the engine's folder: %w", err)
+	}
+	if err := waitUnused(ctx, s.dir); err != nil {
+		return nil, err
+	}
+	if err := s.pickPorts(); err != nil {
+		return nil, err
+	}
+	config, err := writeConfig(s.dir, cfg.Users)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.launch(engine, config); err != nil {
+		return nil, err
+	}
+	if err := s.ready(ctx); err != nil {
+		return nil, errors.Join(err, s.Kill())
+	}
+	s.log.Info("ClickHouse runs", "dir", s.dir, "dsn", s.DSN(), "http", s.HTTPURL())
+	return s, nil
+}
+
+// pickPorts fills in free ports, and refuses taken ones by name: the engine
+// would only say that it cannot listen.
+func (s *Server) pickPorts() error {
+	for _, p := range []struct {
+		port *int
+		name string
+	}{{&s.tcp, "native"}, {&s.http, "HTTP"}} {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(*p.port)))
+		if err != nil {
+			return fmt.Errorf("take the engine's %s port: %w", p.name, err)
+		}
+		// Both are held until the end, so that they differ.
+		defer l.Close()
+		*p.port = l.Addr().(*net.TCPAddr).Port
+	}
+	return nil
+}
+
+const host = "127.0.0.1"
+
+// serve opens the ports, then reads standard input: its end is the engine's.
+const serve = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " +
+	"SELECT * FROM file('-', 'LineAsString', 'line String') FORMAT Null"
+
+func (s *Server) launch(engine Engine, config string) error {
+	output, err := os.OpenFile(filepath.Join(s.dir, logName), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
+	if err != nil {
+		return fmt.Errorf("open the engine's log: %w", err)
+	}
+	defer output.Close()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("open the engine's input: %w", err)
+	}
+	defer read.Close()
+
+	cmd := exec.Command(engine.Path, append(engine.Args,
+		"--config-file", config, "--path", s.dir,
+		"--listen_host", host, "--tcp_port", strconv.Itoa(s.tcp), "--http_port", strconv.Itoa(s.http),
+		"--log-level", "warning", "--logger.console", "1",
+		"--query", serve)...)
+	cmd.Dir = s.dir // database default offers the files in it
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = read, output, output
+	if s.child, err = child.Start(cmd, syscall.SIGTERM); err != nil {
+		write.Close()
+		return fmt.Errorf("start ClickHouse: %w", err)
+	}
+	s.stdin = write
+	return nil
+}
+
+// ready waits for the first answer. The native port opens before the HTTP one.
+func (s *Server) ready(ctx context.Context) error {
+	slow := time.After(5 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if s.ping(ctx) == nil {
+			return nil
+		}
+		select {
+		case <-s.child.Done():
+			return fmt.Errorf("start ClickHouse in %q: %w", s.dir, s.Err())
+		case <-ctx.Done():
+			return fmt.Errorf("wait for ClickHouse in %q: %w", s.dir, context.Cause(ctx))
+		case <-slow:
+			s.log.Info("ClickHouse still starts", "dir", s.dir)
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Server) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.HTTPURL()+"/?query="+url.QueryEscape("SELECT 1"), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
+}
+
+// DSN names the native port.
+func (s *Server) DSN() string {
+	return fmt.Sprintf("clickhouse://default:@%s:%d/default", host, s.tcp)
+}
+
+// HTTPURL names the HTTP port; the page /play there is a query console.
+func (s *Server) HTTPURL() string { return fmt.Sprintf("http://%s:%d", host, s.http) }
+
+// PID returns the engine's process id.
+func (s *Server) PID() int { return s.child.PID() }
+
+// Done is closed when the engine has ended, whatever the reason.
+func (s *Server) Done() <-chan struct{} { return s.child.Done() }
+
+// Err says why the engine ended by itself, with the end of its output. It is
+// nil while it runs and after an orderly end.
+func (s *Server) Err() error {
+	err := s.child.Err()
+	if err == nil {
+		return nil
+	}
+	if text := tail(filepath.Join(s.dir, logName)); text != "" {
+		return fmt.Errorf("%w: %s", err, text)
+	}
+	return err
+}
+
+// Stop ends the engine: it is asked to, then told by SIGTERM, then killed. It
+// returns when the engine is gone, within about ten seconds.
+func (s *Server) Stop() error {
+	s.stdin.Close()
+	if !s.child.Wait(graceEOF) {
+		if err := s.child.Signal(syscall.SIGTERM); err != nil {
+			return fmt.Errorf("stop ClickHouse: %w", err)
+		}
+		if !s.child.Wait(graceTerm) {
+			return s.Kill()
+		}
+	}
+	s.log.Info("ClickHouse stopped", "dir", s.dir)
+	return nil
+}
+
+// Kill ends the engine with SIGKILL and waits until it is gone.
+func (s *Server) Kill() error {
+	defer s.stdin.Close()
+	if err := s.child.Kill(); err != nil {
+		return fmt.Errorf("kill ClickHouse: %w", err)
+	}
+	return nil
+}
