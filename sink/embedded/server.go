@@ -45,11 +45,9 @@ const (
 
 // A Server is a running engine.
 type Server struct {
-	dir       string
-	tcp, http int
-	log       *slog.Logger
-	stdin     io.Closer // the engine serves until it is closed
-	child     *child.Process
+	cfg   Config    // with everything filled in
+	stdin io.Closer // the engine serves until it is closed
+	child *child.Process
 }
 
 // Start runs the engine and waits until it answers on both ports, or until ctx
@@ -59,23 +57,23 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{tcp: cfg.TCPPort, http: cfg.HTTPPort, log: cfg.Logger}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if s.dir, err = filepath.Abs(cfg.Dir); err != nil {
+	if cfg.Dir, err = filepath.Abs(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("resolve %q: %w", cfg.Dir, err)
 	}
-	if err := os.MkdirAll(s.dir, 0o750); err != nil {
+	s := &Server{cfg: cfg}
+	if err := os.MkdirAll(cfg.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("create the engine's folder: %w", err)
 	}
-	if err := waitUnused(ctx, s.dir); err != nil {
+	if err := waitUnused(ctx, cfg.Dir); err != nil {
 		return nil, err
 	}
 	if err := s.pickPorts(); err != nil {
 		return nil, err
 	}
-	config, err := writeConfig(s.dir, cfg.Users)
+	config, err := writeConfig(cfg.Dir, cfg.Users)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +83,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, errors.Join(err, s.Kill())
 	}
-	s.log.Info("ClickHouse runs", "dir", s.dir, "dsn", s.DSN(), "http", s.HTTPURL())
+	s.cfg.Logger.Info("ClickHouse runs", "dir", s.cfg.Dir, "dsn", s.DSN(), "http", s.HTTPURL())
 	return s, nil
 }
 
@@ -95,7 +93,7 @@ func (s *Server) pickPorts() error {
 	for _, p := range []struct {
 		port *int
 		name string
-	}{{&s.tcp, "native"}, {&s.http, "HTTP"}} {
+	}{{&s.cfg.TCPPort, "native"}, {&s.cfg.HTTPPort, "HTTP"}} {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(*p.port)))
 		if err != nil {
 			return fmt.Errorf("take the engine's %s port: %w", p.name, err)
@@ -114,7 +112,7 @@ const serve = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " +
 	"SELECT * FROM file('-', 'LineAsString', 'line String') FORMAT Null"
 
 func (s *Server) launch(engine Engine, config string) error {
-	output, err := os.OpenFile(filepath.Join(s.dir, logName), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
+	output, err := os.OpenFile(filepath.Join(s.cfg.Dir, logName), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
 	if err != nil {
 		return fmt.Errorf("open the engine's log: %w", err)
 	}
@@ -126,11 +124,11 @@ func (s *Server) launch(engine Engine, config string) error {
 	defer read.Close()
 
 	cmd := exec.Command(engine.Path, append(engine.Args,
-		"--config-file", config, "--path", s.dir,
-		"--listen_host", host, "--tcp_port", strconv.Itoa(s.tcp), "--http_port", strconv.Itoa(s.http),
+		"--config-file", config, "--path", s.cfg.Dir,
+		"--listen_host", host, "--tcp_port", strconv.Itoa(s.cfg.TCPPort), "--http_port", strconv.Itoa(s.cfg.HTTPPort),
 		"--log-level", "warning", "--logger.console", "1",
 		"--query", serve)...)
-	cmd.Dir = s.dir // database default offers the files in it
+	cmd.Dir = s.cfg.Dir // database default offers the files in it
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = read, output, output
 	if s.child, err = child.Start(cmd, syscall.SIGTERM); err != nil {
 		write.Close()
@@ -151,11 +149,11 @@ func (s *Server) ready(ctx context.Context) error {
 		}
 		select {
 		case <-s.child.Done():
-			return fmt.Errorf("start ClickHouse in %q: %w", s.dir, s.Err())
+			return fmt.Errorf("start ClickHouse in %q: %w", s.cfg.Dir, s.Err())
 		case <-ctx.Done():
-			return fmt.Errorf("wait for ClickHouse in %q: %w", s.dir, context.Cause(ctx))
+			return fmt.Errorf("wait for ClickHouse in %q: %w", s.cfg.Dir, context.Cause(ctx))
 		case <-slow:
-			s.log.Info("ClickHouse still starts", "dir", s.dir)
+			s.cfg.Logger.Info("ClickHouse still starts", "dir", s.cfg.Dir)
 		case <-tick.C:
 		}
 	}
@@ -181,11 +179,15 @@ func (s *Server) ping(ctx context.Context) error {
 
 // DSN names the native port.
 func (s *Server) DSN() string {
-	return fmt.Sprintf("clickhouse://default:@%s:%d/default", host, s.tcp)
+	return fmt.Sprintf("clickhouse://default:@%s:%d/default", host, s.cfg.TCPPort)
 }
 
 // HTTPURL names the HTTP port; the page /play there is a query console.
-func (s *Server) HTTPURL() string { return fmt.Sprintf("http://%s:%d", host, s.http) }
+func (s *Server) HTTPURL() string { return fmt.Sprintf("http://%s:%d", host, s.cfg.HTTPPort) }
+
+// Config returns what the engine runs with, its ports included: started with
+// it again, it is found in the same place.
+func (s *Server) Config() Config { return s.cfg }
 
 // PID returns the engine's process id.
 func (s *Server) PID() int { return s.child.PID() }
@@ -193,14 +195,14 @@ func (s *Server) PID() int { return s.child.PID() }
 // Done is closed when the engine has ended, whatever the reason.
 func (s *Server) Done() <-chan struct{} { return s.child.Done() }
 
-// Err says why the engine ended by itself, with the end of its output. It is
-// nil while it runs and after an orderly end.
+// Err says how the engine ended, with the last of its output. It is nil while
+// it runs and after an orderly end.
 func (s *Server) Err() error {
 	err := s.child.Err()
 	if err == nil {
 		return nil
 	}
-	if text := tail(filepath.Join(s.dir, logName)); text != "" {
+	if text := tail(filepath.Join(s.cfg.Dir, logName)); text != "" {
 		return fmt.Errorf("%w: %s", err, text)
 	}
 	return err
@@ -218,7 +220,7 @@ func (s *Server) Stop() error {
 			return s.Kill()
 		}
 	}
-	s.log.Info("ClickHouse stopped", "dir", s.dir)
+	s.cfg.Logger.Info("ClickHouse stopped", "dir", s.cfg.Dir)
 	return nil
 }
 

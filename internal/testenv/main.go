@@ -1,0 +1,66 @@
+package testenv
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// Main runs a package's tests, then ends the shared servers and removes their
+// files. Use it as
+//
+//	func TestMain(m *testing.M) { testenv.Main(m) }
+func Main(m *testing.M) {
+	code := m.Run()
+	for _, stop := range atExit {
+		stop()
+	}
+	if dir, err := runDir(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// atExit ends what is shared. It is filled under the lock of what starts it
+// and read when no test runs any more.
+var atExit []func()
+
+const runPrefix = "millrace-test-"
+
+// runDir is this process's folder, named by its id. Others may enter it, as
+// Postgres does not run as root.
+var runDir = sync.OnceValues(func() (string, error) {
+	sweep()
+	dir := filepath.Join(os.TempDir(), runPrefix+strconv.Itoa(os.Getpid()))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("create the test folder: %w", err)
+	}
+	return dir, nil
+})
+
+// sweep removes the folders of processes that are gone.
+func sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), runPrefix+"*"))
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), runPrefix))
+		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
