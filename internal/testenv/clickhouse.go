@@ -35,11 +35,11 @@ var databases atomic.Int64
 // test ends.
 func ClickHouse(t testing.TB) *CH {
 	t.Helper()
-	native, web, err := sharedClickHouse()
+	server, err := sharedClickHouse()
 	if err != nil {
 		t.Fatalf("ClickHouse: %v (in a checkout: make embedded)", err)
 	}
-	c := &CH{HTTP: web, native: native}
+	c := &CH{HTTP: server.http, native: server.native}
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
 	c.Query(t, "CREATE DATABASE "+name)
 	c.Database = name
@@ -67,6 +67,9 @@ func (c *CH) Query(t testing.TB, statement string) string {
 	return text
 }
 
+// client keeps no connection: an idle one holds up a server's orderly end.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 func query(base string, user *url.Userinfo, database, statement string) (string, error) {
 	req, err := http.NewRequest(http.MethodPost, base+"/?database="+url.QueryEscape(database), strings.NewReader(statement))
 	if err != nil {
@@ -75,7 +78,7 @@ func query(base string, user *url.Userinfo, database, statement string) (string,
 	if password, ok := user.Password(); ok {
 		req.SetBasicAuth(user.Username(), password)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
 	}
@@ -91,46 +94,38 @@ func query(base string, user *url.Userinfo, database, statement string) (string,
 	return text, nil
 }
 
-// sharedClickHouse returns the server's native address and its HTTP URL.
-var sharedClickHouse = func() func() (*url.URL, string, error) {
-	var (
-		once   sync.Once
-		native *url.URL
-		web    string
-		err    error
-	)
-	return func() (*url.URL, string, error) {
-		once.Do(func() { native, web, err = openClickHouse() })
-		return native, web, err
-	}
-}()
+// An endpoint is where a server is.
+type endpoint struct {
+	native *url.URL // without a database
+	http   string
+}
 
-func openClickHouse() (*url.URL, string, error) {
+var sharedClickHouse = sync.OnceValues(func() (endpoint, error) {
 	if dsn := os.Getenv("MILLRACE_TEST_CLICKHOUSE"); dsn != "" {
 		return parseServer(dsn)
 	}
 	dir, err := runDir()
 	if err != nil {
-		return nil, "", err
+		return endpoint{}, err
 	}
 	s, err := startEngine(filepath.Join(dir, "clickhouse"))
 	if err != nil {
-		return nil, "", err
+		return endpoint{}, err
 	}
-	atExit = append(atExit, func() { s.Kill() })
+	onExit(func() { s.Kill() })
 	native, err := url.Parse(s.DSN())
 	if err != nil {
-		return nil, "", err
+		return endpoint{}, err
 	}
 	native.Path = ""
-	return native, s.HTTPURL(), nil
-}
+	return endpoint{native, s.HTTPURL()}, nil
+})
 
 // parseServer reads MILLRACE_TEST_CLICKHOUSE.
-func parseServer(dsn string) (*url.URL, string, error) {
+func parseServer(dsn string) (endpoint, error) {
 	u, err := url.Parse(dsn)
 	if err != nil {
-		return nil, "", fmt.Errorf("read MILLRACE_TEST_CLICKHOUSE: %w", err)
+		return endpoint{}, fmt.Errorf("read MILLRACE_TEST_CLICKHOUSE: %w", err)
 	}
 	port := u.Query().Get("http_port")
 	if port == "" {
@@ -140,5 +135,5 @@ func parseServer(dsn string) (*url.URL, string, error) {
 	if u.User == nil {
 		u.User = url.UserPassword("default", "")
 	}
-	return u, "http://" + net.JoinHostPort(u.Hostname(), port), nil
+	return endpoint{u, "http://" + net.JoinHostPort(u.Hostname(), port)}, nil
 }

@@ -28,9 +28,17 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// atExit ends what is shared. It is filled under the lock of what starts it
-// and read when no test runs any more.
-var atExit []func()
+// What ends the shared servers; read when no test runs any more.
+var (
+	atExitMu sync.Mutex
+	atExit   []func()
+)
+
+func onExit(stop func()) {
+	atExitMu.Lock()
+	defer atExitMu.Unlock()
+	atExit = append(atExit, stop)
+}
 
 const runPrefix = "millrace-test-"
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ var sharedPostgres = sync.OnceValues(func() (*PG, error) {
 	if err != nil {
 		return nil, err
 	}
-	atExit = append(atExit, func() { p.quit() })
+	onExit(p.quit)
 	return p, nil
 })
 
@@ -52,18 +53,13 @@ func Postgres(t testing.TB, settings ...string) *PG {
 	return p
 }
 
-var servers sync.Mutex // guards serverCount
-var serverCount int
+var servers atomic.Int64 // names the data folders
 
 // StartPostgres starts a server for this test alone, which may stop or kill
 // it. It ends with the test.
 func StartPostgres(t testing.TB, settings ...string) *PG {
 	t.Helper()
-	servers.Lock()
-	serverCount++
-	name := fmt.Sprintf("postgres-%d", serverCount)
-	servers.Unlock()
-	p, err := newPostgres(name, settings)
+	p, err := newPostgres(fmt.Sprintf("postgres-%d", servers.Add(1)), settings)
 	if err != nil {
 		fatalPostgres(t, err)
 	}

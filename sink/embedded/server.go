@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,12 +33,15 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// logName is the engine's output in its folder.
-const logName = "clickhouse.log"
+// The engine's output in its folder, and that of the one before.
+const (
+	logName    = "clickhouse.log"
+	oldLogName = "clickhouse.log.old"
+)
 
 // Deadlines of an orderly stop: to end by itself, then to obey SIGTERM.
 const (
-	graceEOF  = 5 * time.Second
+	graceEOF  = 2 * time.Second
 	graceTerm = 5 * time.Second
 )
 
@@ -83,6 +85,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, errors.Join(err, s.Kill())
 	}
+	if err := writeEndpoint(s.cfg.Dir, s.HTTPURL()); err != nil {
+		return nil, errors.Join(err, s.Kill())
+	}
 	s.cfg.Logger.Info("ClickHouse runs", "dir", s.cfg.Dir, "dsn", s.DSN(), "http", s.HTTPURL())
 	return s, nil
 }
@@ -112,7 +117,12 @@ const serve = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " +
 	"SELECT * FROM file('-', 'LineAsString', 'line String') FORMAT Null"
 
 func (s *Server) launch(engine Engine, config string) error {
-	output, err := os.OpenFile(filepath.Join(s.cfg.Dir, logName), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
+	path, old := filepath.Join(s.cfg.Dir, logName), filepath.Join(s.cfg.Dir, oldLogName)
+	// How the last engine ended stays readable, and the log stays small.
+	if err := os.Rename(path, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("put the engine's old log aside: %w", err)
+	}
+	output, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
 	if err != nil {
 		return fmt.Errorf("open the engine's log: %w", err)
 	}
@@ -162,19 +172,7 @@ func (s *Server) ready(ctx context.Context) error {
 func (s *Server) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.HTTPURL()+"/?query="+url.QueryEscape("SELECT 1"), nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
-	}
-	return nil
+	return Query(ctx, s.HTTPURL(), "SELECT 1", "TabSeparated", io.Discard)
 }
 
 // DSN names the native port.
@@ -209,7 +207,7 @@ func (s *Server) Err() error {
 }
 
 // Stop ends the engine: it is asked to, then told by SIGTERM, then killed. It
-// returns when the engine is gone, within about ten seconds.
+// returns when the engine is gone, within seconds.
 func (s *Server) Stop() error {
 	s.stdin.Close()
 	if !s.child.Wait(graceEOF) {
