@@ -18,49 +18,38 @@ func numericBytes(weight int16, sign, dscale uint16, digits ...uint16) []byte {
 	return append(bytesOf([]uint16{uint16(len(digits)), uint16(weight), sign, dscale}), bytesOf(digits)...)
 }
 
-var numericForms = []struct {
-	wireForm
-	plain string // text, where it is not that of form
-}{
-	{wireForm{"0", numericBytes(0, 0, 0), "decimal(0e-0)"}, ""},
-	{wireForm{"0.00", numericBytes(0, 0, 2), "decimal(0e-2)"}, ""},
-	{wireForm{"1", numericBytes(0, 0, 0, 1), "decimal(1e-0)"}, ""},
-	{wireForm{"-1", numericBytes(0, numericNegative, 0, 1), "decimal(-1e-0)"}, ""},
-	{wireForm{"1.00", numericBytes(0, 0, 2, 1), "decimal(100e-2)"}, ""},
-	{wireForm{"12345678.90", numericBytes(1, 0, 2, 1234, 5678, 9000), "decimal(1234567890e-2)"}, ""},
-	{wireForm{"-0.01", numericBytes(-1, numericNegative, 2, 100), "decimal(-1e-2)"}, ""},
-	{wireForm{"0.00001", numericBytes(-2, 0, 5, 1000), "decimal(1e-5)"}, ""},
-	{wireForm{"0.000012345", numericBytes(-2, 0, 9, 1234, 5000), "decimal(12345e-9)"}, ""},
-	{wireForm{"10000", numericBytes(1, 0, 0, 1), "decimal(10000e-0)"}, ""},
-	{wireForm{"99000", numericBytes(1, 0, 0, 9, 9000), "decimal(99000e-0)"}, ""},
-	{wireForm{"100000000.5", numericBytes(2, 0, 1, 1, 0, 0, 5000), "decimal(1000000005e-1)"}, ""},
-	{wireForm{"18446744073709551615", numericBytes(4, 0, 0, 1844, 6744, 737, 955, 1615), "decimal(18446744073709551615e-0)"}, ""},
-	{wireForm{"18446744073709551616", numericBytes(4, 0, 0, 1844, 6744, 737, 955, 1616), "decimal(18446744073709551616e-0)"}, ""},
-	{wireForm{"NaN", numericBytes(0, numericNaN, 0), "special(NaN)"}, ""},
-	{wireForm{"Infinity", numericBytes(0, numericPosInf, 0), "special(+Inf)"}, ""},
-	{wireForm{"-Infinity", numericBytes(0, numericNegInf, 0), "special(-Inf)"}, ""},
+var numericForms = []wireForm{
+	{"0", numericBytes(0, 0, 0), "decimal(0e-0)"},
+	{"0.00", numericBytes(0, 0, 2), "decimal(0e-2)"},
+	{"1", numericBytes(0, 0, 0, 1), "decimal(1e-0)"},
+	{"-1", numericBytes(0, numericNegative, 0, 1), "decimal(-1e-0)"},
+	{"1.00", numericBytes(0, 0, 2, 1), "decimal(100e-2)"},
+	{"12345678.90", numericBytes(1, 0, 2, 1234, 5678, 9000), "decimal(1234567890e-2)"},
+	{"-0.01", numericBytes(-1, numericNegative, 2, 100), "decimal(-1e-2)"},
+	{"0.00001", numericBytes(-2, 0, 5, 1000), "decimal(1e-5)"},
+	{"0.000012345", numericBytes(-2, 0, 9, 1234, 5000), "decimal(12345e-9)"},
+	{"10000", numericBytes(1, 0, 0, 1), "decimal(10000e-0)"},
+	{"99000", numericBytes(1, 0, 0, 9, 9000), "decimal(99000e-0)"},
+	{"100000000.5", numericBytes(2, 0, 1, 1, 0, 0, 5000), "decimal(1000000005e-1)"},
+	{"18446744073709551615", numericBytes(4, 0, 0, 1844, 6744, 737, 955, 1615), "decimal(18446744073709551615e-0)"},
+	{"18446744073709551616", numericBytes(4, 0, 0, 1844, 6744, 737, 955, 1616), "decimal(18446744073709551616e-0)"},
+	{"NaN", numericBytes(0, numericNaN, 0), "special(NaN)"},
+	{"Infinity", numericBytes(0, numericPosInf, 0), "special(+Inf)"},
+	{"-Infinity", numericBytes(0, numericNegInf, 0), "special(-Inf)"},
 	// Digits that a careless client had stored behind the scale are not shown.
-	{wireForm{"1.23", numericBytes(0, 0, 2, 1, 2399), "decimal(123e-2)"}, ""},
-	{wireForm{"1", numericBytes(0, 0, 0, 1, 2399, 5), "decimal(1e-0)"}, ""},
+	{"1.23", numericBytes(0, 0, 2, 1, 2399), "decimal(123e-2)"},
+	{"1", numericBytes(0, 0, 0, 1, 2399, 5), "decimal(1e-0)"},
 	// Zeros behind the point give way where they would not fit.
-	{wireForm{"1." + strings.Repeat("0", 100), numericBytes(0, 0, 100, 1), "decimal(1e-0)"}, ""},
-	{wireForm{"-1.5" + strings.Repeat("0", 100), numericBytes(0, numericNegative, 101, 1, 5000), "decimal(-15e-1)"}, ""},
-	{wireForm{"1e-100", nil, ""}, "0." + strings.Repeat("0", 99) + "1"},
+	{"1." + strings.Repeat("0", 100), numericBytes(0, 0, 100, 1), "decimal(1e-0)"},
+	{"-1.5" + strings.Repeat("0", 100), numericBytes(0, numericNegative, 101, 1, 5000), "decimal(-15e-1)"},
 }
 
 func TestNumeric(t *testing.T) {
-	var forms []wireForm
+	testForms(t, numericText, numericBinary, numericForms)
 	for _, f := range numericForms {
-		if f.plain == "" {
-			forms = append(forms, f.wireForm)
-		}
-	}
-	testForms(t, numericText, numericBinary, forms)
-	for _, f := range forms {
-		if got, err := record(numericBinaryString, f.binary); err != nil {
-			t.Errorf("%x as text: %v", f.binary, err)
-		} else if want, _ := record(rawBytes, []byte(f.text)); got != want {
-			t.Errorf("%x as text: %s, want %s", f.binary, got, want)
+		want, _ := record(rawBytes, []byte(f.text))
+		if got, err := record(numericBinaryString, f.binary); err != nil || got != want {
+			t.Errorf("%x as text: %s, %v, want %s", f.binary, got, err, want)
 		}
 	}
 }
@@ -145,11 +134,14 @@ var plainNumeric = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
 // FuzzNumericText compares with math/big, and the two forms with each other.
 func FuzzNumericText(f *testing.F) {
 	for _, n := range numericForms {
-		f.Add([]byte(n.text + n.plain))
+		f.Add([]byte(n.text))
 	}
 	f.Add([]byte("123456789012345678901234567890.1234567890"))
 	f.Add([]byte(strings.Repeat("9", 80) + "." + strings.Repeat("0", 80)))
 	f.Fuzz(func(t *testing.T, cell []byte) {
+		if len(cell) > 1<<12 {
+			return // math/big is slow
+		}
 		fuzzSafe(t, numericText, cell)
 		var n source.Number
 		if ok := parseNumber(&n, cell); ok != plainNumeric.Match(cell) {
@@ -167,11 +159,9 @@ func FuzzNumericText(f *testing.F) {
 		if n.Over && fits(want) {
 			t.Fatalf("%q would fit", cell)
 		}
-		if len(cell) < maxDScale {
-			a, _ := record(numericText, cell)
-			if b, _ := record(numericBinary, sendNumeric(string(cell))); a != b {
-				t.Fatalf("%q: text %s, binary %s", cell, a, b)
-			}
+		a, _ := record(numericText, cell)
+		if b, _ := record(numericBinary, sendNumeric(string(cell))); a != b {
+			t.Fatalf("%q: text %s, binary %s", cell, a, b)
 		}
 	})
 }
