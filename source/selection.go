@@ -76,6 +76,16 @@ func (s Selection) Match(schema, table string) bool {
 	return included
 }
 
+// Excluded reports whether a pattern with "!" matches a table.
+func (s Selection) Excluded(schema, table string) bool {
+	for _, text := range s.Patterns {
+		if g := s.parse(text); g.exclude && g.match(schema, table) {
+			return true
+		}
+	}
+	return false
+}
+
 // Named reports whether a table is selected by its name and not only by a
 // pattern with wildcards.
 func (s Selection) Named(schema, table string) bool {

@@ -66,6 +66,13 @@ func TestSelectionNamed(t *testing.T) {
 	}
 }
 
+func TestSelectionExcluded(t *testing.T) {
+	s := Selection{Patterns: []string{"public.*", "!public.audit_*"}, Default: "public"}
+	if !s.Excluded("public", "audit_log") || s.Excluded("public", "orders") || s.Excluded("sales", "orders") {
+		t.Error("excluded is what a pattern with ! matches, and nothing else")
+	}
+}
+
 func TestSelectionUnmatched(t *testing.T) {
 	tables := []Name{{"public", "orders"}, {"public", "order_items"}, {"sales", "orders"}}
 	s := Selection{
