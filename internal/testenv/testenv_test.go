@@ -1,13 +1,79 @@
 package testenv
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
 
-func TestMain(m *testing.M) { Main(m) }
+// parentEnv makes the test binary start the shared servers, say which
+// processes they are, and hang: a test process to kill.
+const parentEnv = "TESTENV_PARENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(parentEnv) == "" {
+		Main(m)
+	}
+	p, err := sharedPostgres()
+	if err == nil {
+		_, err = sharedClickHouse()
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(append(childrenOf(os.Getpid()), childrenOf(p.child.PID())...))
+	select {}
+}
+
+func TestServersEndWithTheTestProcess(t *testing.T) {
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), parentEnv+"=1")
+	output, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(output).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, word := range strings.Fields(strings.Trim(line, "[]\n")) {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(line)
+		}
+		pids = append(pids, pid)
+	}
+	if len(pids) < 3 {
+		t.Fatalf("processes %v: want two servers, and those of Postgres", pids)
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait() // killed, as it says
+	if err := waitGone(pids); err != nil {
+		t.Error(err)
+	}
+	sweep()
+	dir := filepath.Join(os.TempDir(), runPrefix+strconv.Itoa(parent.Process.Pid))
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its folder is left: %v", err)
+	}
+}
 
 func TestClickHouseGivesEachTestADatabase(t *testing.T) {
 	a, b := ClickHouse(t), ClickHouse(t)
