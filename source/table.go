@@ -77,10 +77,10 @@ type Kind uint8
 
 // The logical types. Precision, Scale and Elem of [Type] qualify them.
 const (
-	String    Kind = iota // UTF-8 text
-	Bytes                 // raw bytes
-	JSON                  // JSON text
-	Enum                  // one of few labels
+	String Kind = iota // UTF-8 text
+	Bytes              // raw bytes
+	JSON               // JSON text
+	Enum               // one of few labels
 	Bool
 	Int8
 	Int16

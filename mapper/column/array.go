@@ -147,7 +147,8 @@ func (l *lists) write(w *proto.Writer) {
 const maxElements = 1 << 31
 
 func (l *lists) decode(r *proto.Reader, rows int) error {
-	if err := l.ends.DecodeColumn(r, rows); err != nil {
+	err := inChunks(rows, func(n int) error { return l.ends.DecodeColumn(r, n) })
+	if err != nil {
 		return fmt.Errorf("ends of arrays: %w", err)
 	}
 	var last uint64

@@ -57,5 +57,17 @@ func (f *fixed[C, T, P]) encode(b *proto.Buffer) { P(&f.items).EncodeColumn(b) }
 func (f *fixed[C, T, P]) write(w *proto.Writer)  { P(&f.items).WriteColumn(w) }
 
 func (f *fixed[C, T, P]) decode(r *proto.Reader, rows int) error {
-	return P(&f.items).DecodeColumn(r, rows)
+	return inChunks(rows, func(n int) error { return P(&f.items).DecodeColumn(r, n) })
+}
+
+// inChunks reads rows in parts, so that a false count costs no more memory than
+// what arrives.
+func inChunks(rows int, read func(n int) error) error {
+	const chunk = 1 << 16
+	for ; rows > 0; rows -= chunk {
+		if err := read(min(rows, chunk)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

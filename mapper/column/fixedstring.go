@@ -68,6 +68,9 @@ func (c *cells) write(w *proto.Writer) {
 }
 
 func (c *cells) decode(r *proto.Reader, rows int) error {
-	c.buf = append(c.buf, make([]byte, rows*c.width)...)
-	return r.ReadFull(c.buf)
+	return inChunks(rows, func(n int) error {
+		start := len(c.buf)
+		c.fill(n * c.width)
+		return r.ReadFull(c.buf[start:])
+	})
 }

@@ -217,7 +217,10 @@ func (n *numbered) decodeNumbers(r *proto.Reader, width uint64, rows int) error 
 	if width > 3 {
 		return fmt.Errorf("numbers of unknown width %d", width)
 	}
-	size := 1 << width
+	return inChunks(rows, func(part int) error { return n.decodePart(r, 1<<width, part) })
+}
+
+func (n *numbered) decodePart(r *proto.Reader, size, rows int) error {
 	raw, err := r.ReadRaw(rows * size)
 	if err != nil {
 		return fmt.Errorf("numbers: %w", err)

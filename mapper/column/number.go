@@ -17,7 +17,8 @@ type uint256 [4]uint64
 var powers = func() (p [maxDigits + 2]uint256) {
 	p[0] = uint256{1}
 	for i := 1; i < len(p); i++ {
-		p[i], _ = p[i-1].mul(10)
+		p[i] = p[i-1]
+		p[i].mul(10)
 	}
 	return p
 }()
@@ -33,8 +34,8 @@ func (x *uint256) less(y *uint256) bool {
 	return x[0] < y[0]
 }
 
-// mul returns x × m, and whether it fits.
-func (x uint256) mul(m uint64) (uint256, bool) {
+// mul makes x into x × m, and reports whether it fits.
+func (x *uint256) mul(m uint64) bool {
 	var carry uint64
 	for i := range x {
 		hi, lo := bits.Mul64(x[i], m)
@@ -42,18 +43,18 @@ func (x uint256) mul(m uint64) (uint256, bool) {
 		x[i], c = bits.Add64(lo, carry, 0)
 		carry = hi + c
 	}
-	return x, carry == 0
+	return carry == 0
 }
 
-// div returns x / d, and whether that leaves no remainder.
-func (x uint256) div(d uint64) (uint256, bool) {
+// div makes x into x / d, and reports whether that left no remainder.
+func (x *uint256) div(d uint64) bool {
 	var rem uint64
 	for i := 3; i >= 0; i-- {
 		if rem|x[i] != 0 {
 			x[i], rem = bits.Div64(rem, x[i], d)
 		}
 	}
-	return x, rem == 0
+	return rem == 0
 }
 
 // neg returns -x in two's complement.
@@ -81,15 +82,20 @@ func rescale(n *source.Number, scale int) (uint256, bool) {
 	case shift > maxDigits+1 || shift < -maxDigits-1:
 		return x, false // no x times 10^78 fits, nor is it divisible by it
 	}
+	if shift > 0 && x[1]|x[2]|x[3] == 0 {
+		p := powers[shift]
+		ok := p.mul(x[0])
+		return p, ok
+	}
 	ok := true
 	for ok && shift > 0 {
 		by := min(shift, step)
-		x, ok = x.mul(powers[by][0])
+		ok = x.mul(powers[by][0])
 		shift -= by
 	}
 	for ok && shift < 0 {
 		by := min(-shift, step)
-		x, ok = x.div(powers[by][0])
+		ok = x.div(powers[by][0])
 		shift += by
 	}
 	return x, ok

@@ -77,8 +77,9 @@ func (w *wire) DecodeColumn(r *proto.Reader, rows int) error {
 
 func (w *wire) decode(r *proto.Reader, rows int) error {
 	if w.masked {
-		if err := w.nulls.DecodeColumn(r, rows); err != nil {
-			return err
+		err := inChunks(rows, func(n int) error { return w.nulls.DecodeColumn(r, n) })
+		if err != nil {
+			return fmt.Errorf("NULL mask: %w", err)
 		}
 	}
 	return w.values.decode(r, rows)

@@ -1,0 +1,238 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/millrace/millrace/mapper"
+	"github.com/millrace/millrace/position"
+	"github.com/millrace/millrace/sink/clickhouse"
+	"github.com/millrace/millrace/source"
+)
+
+// table is a selected table of this run.
+type table struct {
+	source *source.Table
+	plan   *mapper.Plan // nil when it cannot be replicated
+	state  position.State
+	kept   position.Table // as in the state file
+	known  bool           // it is in the state file
+}
+
+// prepare reads the state, the source's tables and the target's, and refuses
+// what cannot go well. Nothing is copied yet.
+func (p *Pipeline) prepare(ctx context.Context) error {
+	if err := p.identify(ctx); err != nil {
+		return err
+	}
+	kept, err := p.cfg.Store.Tables()
+	if err != nil {
+		return err
+	}
+	selected, err := p.cfg.Source.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	plans, err := Plans(selected, p.cfg.Options, p.cfg.Target)
+	if err != nil {
+		return err
+	}
+	for i, t := range selected {
+		was, known := kept[t.String()]
+		delete(kept, t.String())
+		row := &table{source: t, plan: plans[i], state: position.Waiting, kept: was, known: known}
+		if known {
+			row.state = was.State
+		}
+		p.tables = append(p.tables, row)
+		p.board.add(row)
+	}
+	if err := p.dropProblems(); err != nil {
+		return err
+	}
+	for name := range kept {
+		p.log.Info("table is no longer selected; its target stays as it is", "table", name)
+		if err := p.cfg.Store.DeleteTable(name); err != nil {
+			return err
+		}
+	}
+	return p.prepareTarget(ctx)
+}
+
+// identify makes sure that the source is the one that the position is of.
+func (p *Pipeline) identify(ctx context.Context) error {
+	saved, err := p.cfg.Store.Saved()
+	if err != nil {
+		return err
+	}
+	id, continued, err := p.cfg.Source.Identify(ctx, saved)
+	if err != nil {
+		return err
+	}
+	if saved == nil {
+		p.saved = position.Saved{Identity: id}
+		return nil
+	}
+	p.saved = *saved
+	if continued {
+		return nil
+	}
+	if saved.Epoch == math.MaxUint8 {
+		return errors.New("the log's identity has changed 255 times, and a _version has no room for more: copy everything again")
+	}
+	p.saved.Identity, p.saved.Epoch = id, saved.Epoch+1
+	p.log.Warn("the source's log goes on under a new identity", "was", saved.Identity, "is", id, "epoch", p.saved.Epoch)
+	return p.cfg.Store.Save(p.saved)
+}
+
+// Plans decides how each table is written; nil for a table with a problem. The
+// error names everything that is wrong with the user's wishes.
+func Plans(tables []*source.Table, options func(*source.Table) mapper.Options, target *clickhouse.Target) ([]*mapper.Plan, error) {
+	plans := make([]*mapper.Plan, len(tables))
+	owner := make(map[string]*source.Table)
+	var errs []error
+	for i, t := range tables {
+		if t.Problem != nil {
+			continue
+		}
+		plan, err := mapper.NewPlan(t, options(t), target.Has)
+		if err == nil {
+			err = clickhouse.CheckNames(plan)
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if other := owner[plan.Target]; other != nil {
+			errs = append(errs, fmt.Errorf("tables %s and %s would both go to %s: set target for one of them, or target.table_name to \"{schema}_{table}\"", other, t, plan.Target))
+		}
+		owner[plan.Target] = t
+		plans[i] = plan
+	}
+	return plans, errors.Join(errs...)
+}
+
+// dropProblems leaves out tables that cannot be replicated, or refuses to
+// start for one that the user named.
+func (p *Pipeline) dropProblems() error {
+	var named []error
+	good := 0
+	for _, t := range p.tables {
+		for _, note := range t.source.Notes {
+			p.log.Warn("note", "table", t.source.String(), "note", note)
+		}
+		if t.source.Problem == nil {
+			good++
+			continue
+		}
+		err := &mapper.TableError{Table: t.source.String(), Err: t.source.Problem}
+		if p.cfg.Named(t.source) {
+			named = append(named, err)
+			continue
+		}
+		p.log.Error("table is left out", "table", t.source.String(), "error", t.source.Problem)
+		t.state = position.Failed
+		p.board.fail(t.source.String(), t.source.Problem)
+	}
+	if len(named) > 0 {
+		return errors.Join(named...)
+	}
+	if good == 0 {
+		return source.WithHint(errors.New("no selected table can be replicated"), "check `tables`; `millrace check` lists what each table lacks")
+	}
+	return nil
+}
+
+// prepareTarget checks the target tables that exist and creates the others.
+func (p *Pipeline) prepareTarget(ctx context.Context) error {
+	if err := p.cfg.Target.CreateDatabase(ctx); err != nil {
+		return err
+	}
+	var names []string
+	for _, t := range p.tables {
+		if t.plan != nil {
+			names = append(names, t.plan.Target)
+		}
+	}
+	if err := p.cfg.Target.CheckHosts(ctx, names); err != nil {
+		return err
+	}
+	var errs []error
+	for _, t := range p.tables {
+		if t.plan == nil || t.state == position.Failed {
+			if t.known && t.state == position.Failed {
+				p.log.Error("table failed in an earlier run and is not followed", "table", t.source.String(), "error", t.kept.Error,
+					"hint", "run `millrace resync "+t.source.String()+"` to copy it again")
+				p.board.fail(t.source.String(), errors.New(t.kept.Error))
+			}
+			continue
+		}
+		if err := p.prepareTable(ctx, t); err != nil {
+			errs = append(errs, &mapper.TableError{Table: t.source.String(), Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// prepareTable checks or creates one target table and notes that it is ours.
+func (p *Pipeline) prepareTable(ctx context.Context, t *table) error {
+	exists, err := p.cfg.Target.Check(ctx, t.plan)
+	if err != nil {
+		return err
+	}
+	if t.known {
+		return p.checkKnown(ctx, t, exists)
+	}
+	if exists {
+		if err := p.refuseFilled(ctx, t); err != nil {
+			return err
+		}
+	} else if err := p.cfg.Target.Create(ctx, t.plan); err != nil {
+		return err
+	}
+	t.kept = position.Table{State: position.Waiting, Target: t.plan.Target}
+	if t.kept.UUID, err = p.cfg.Target.UUID(ctx, t.plan.Target); err != nil {
+		return err
+	}
+	return p.cfg.Store.PutTable(t.source.String(), t.kept)
+}
+
+// refuseFilled refuses rows that nobody knows of: the state file may have been
+// lost, and then their versions outrank or mix with new ones.
+func (p *Pipeline) refuseFilled(ctx context.Context, t *table) error {
+	filled, err := p.cfg.Target.HasRows(ctx, t.plan.Target)
+	if err != nil || !filled {
+		return err
+	}
+	name := p.cfg.Target.Name(t.plan.Target)
+	return source.WithHint(
+		fmt.Errorf("target table %s has rows, but the state file knows nothing of them: it was lost, or belongs to another pipeline", name),
+		"bring back the state file; or, to copy the table again, run DROP TABLE "+name+" (and `millrace teardown` if no state file is left)")
+}
+
+// checkKnown makes sure that a table of the state file is the one in the target.
+func (p *Pipeline) checkKnown(ctx context.Context, t *table, exists bool) error {
+	if t.kept.Target != t.plan.Target {
+		return source.WithHint(fmt.Errorf("it was copied to table %s, and is now to go to %s", t.kept.Target, t.plan.Target),
+			"set its target back, or copy it again with `millrace resync "+t.source.String()+"`")
+	}
+	uuid, err := p.cfg.Target.UUID(ctx, t.plan.Target)
+	if err != nil {
+		return err
+	}
+	if !exists || uuid != t.kept.UUID {
+		return source.WithHint(fmt.Errorf("target table %s is gone or was replaced since it was copied", p.cfg.Target.Name(t.plan.Target)),
+			"check target.dsn; to copy the table again, run `millrace resync "+t.source.String()+"`")
+	}
+	highest, err := p.cfg.Target.MaxVersion(ctx, t.plan.Target)
+	if err != nil {
+		return err
+	}
+	if epoch := mapper.Epoch(highest); epoch > p.saved.Epoch {
+		return source.WithHint(fmt.Errorf("target table %s holds rows of epoch %d, the state file is at epoch %d: it is an old copy",
+			p.cfg.Target.Name(t.plan.Target), epoch, p.saved.Epoch), "bring back the newest state file")
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/position"
+	"github.com/millrace/millrace/source"
+)
+
+const (
+	lockPatience = 5 * time.Second
+	lockPause    = 100 * time.Millisecond
+)
+
+// session returns the session for questions, whose lock the caller holds. It
+// also holds the pipeline's lock on the server.
+func (s *Source) session(ctx context.Context) (*pgx.Conn, error) {
+	if s.conn != nil && !s.conn.IsClosed() {
+		return s.conn, nil
+	}
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.lockSoon(ctx, conn); err != nil {
+		closeConn(conn.PgConn())
+		return nil, err
+	}
+	s.conn = conn
+	return conn, nil
+}
+
+// lockSoon takes the pipeline's lock. It gives the session of a process that
+// was killed a moment to end.
+func (s *Source) lockSoon(ctx context.Context, conn *pgx.Conn) error {
+	deadline := time.Now().Add(lockPatience)
+	for {
+		err := s.lockPipeline(ctx, conn)
+		if err == nil || errors.Is(err, source.ErrDisconnected) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+// Latest implements source.Source.
+func (s *Source) Latest(ctx context.Context) (position.Position, error) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	conn, err := s.session(ctx)
+	if err != nil {
+		return position.Position{}, err
+	}
+	var text string
+	err = conn.QueryRow(ctx, `SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+		ELSE pg_current_wal_flush_lsn() END::text`).Scan(&text)
+	if err != nil {
+		return position.Position{}, fmt.Errorf("read the log's end: %w", classify(err))
+	}
+	lsn, err := pglogrepl.ParseLSN(text)
+	if err != nil {
+		return position.Position{}, fmt.Errorf("read the log's end: %w", err)
+	}
+	return lsnPosition(lsn), nil
+}
+
+// Fetch implements source.Source.
+func (s *Source) Fetch(ctx context.Context, t *source.Table, key []source.Cell, columns []int) ([]source.Cell, bool, error) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	conn, err := s.session(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	attributes := s.attributes(uint32(t.Handle))
+	var values [][]byte
+	var types []uint32
+	var forms []int16
+	for i, cell := range key {
+		values = append(values, cell.Bytes)
+		types = append(types, attributes[t.Key[i]].typ)
+		forms = append(forms, formatCode(cell.Kind))
+	}
+	results := make([]int16, len(columns))
+	for i, c := range columns {
+		if t.Columns[c].Binary != nil {
+			results[i] = formatCode(source.Binary)
+		}
+	}
+	r := conn.PgConn().ExecParams(ctx, fetchSQL(t, columns), values, types, forms, results).Read()
+	if r.Err != nil {
+		return nil, false, fmt.Errorf("fetch a row of %s: %w", t, classify(r.Err))
+	}
+	if len(r.Rows) == 0 {
+		return nil, false, nil
+	}
+	cells := make([]source.Cell, len(columns))
+	for i, value := range r.Rows[0] {
+		switch {
+		case value == nil:
+		case results[i] == formatCode(source.Binary):
+			cells[i] = source.Cell{Kind: source.Binary, Bytes: value}
+		default:
+			cells[i] = source.Cell{Kind: source.Text, Bytes: value}
+		}
+	}
+	return cells, true, nil
+}
+
+// formatCode is the protocol's code of a cell's form.
+func formatCode(k source.CellKind) int16 {
+	if k == source.Binary {
+		return 1
+	}
+	return 0
+}
+
+func fetchSQL(t *source.Table, columns []int) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = quote(t.Columns[c].Name)
+	}
+	where := make([]string, len(t.Key))
+	for i, k := range t.Key {
+		where[i] = fmt.Sprintf("%s = $%d", quote(t.Columns[k].Name), i+1)
+	}
+	return "SELECT " + strings.Join(names, ", ") + " FROM " + quote(t.Schema, t.Name) + " WHERE " + strings.Join(where, " AND ")
+}

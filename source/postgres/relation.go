@@ -1,0 +1,123 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/millrace/millrace/source"
+)
+
+// described is a relation as the log describes it: the state in which its
+// changes are decoded.
+type described struct {
+	table    *source.Table // nil: not selected
+	order    []int         // relation column → table column; nil: the same
+	key      []bool        // table columns that old keys tell
+	old, new []source.Cell
+}
+
+// relColumn is a column of a Relation message.
+type relColumn struct {
+	name string
+	typ  uint32
+	mod  int32
+}
+
+// relation takes a Relation message: int32 oid, string schema, string name,
+// byte replica identity, int16 number of columns; each: byte flags, string
+// name, int32 type, int32 type modifier.
+func (s *stream) relation(ctx context.Context, r *reader) error {
+	oid := r.uint32()
+	schema, name := r.string(), r.string()
+	r.byte()
+	n := r.int16()
+	if r.short || n < 0 {
+		return errShort
+	}
+	var columns []relColumn
+	for range n {
+		r.byte()
+		columns = append(columns, relColumn{name: r.string(), typ: r.uint32(), mod: int32(r.uint32())})
+		if r.short {
+			return errShort
+		}
+	}
+	t := s.known[oid]
+	if t == nil {
+		if s.relations[oid] == nil {
+			s.source.log.Debug("not selected", "table", schema+"."+name)
+		}
+		s.relations[oid] = &described{}
+		return nil
+	}
+	d, err := s.describe(ctx, oid, t, columns)
+	if err != nil {
+		return fmt.Errorf("table %s: %w", t, err)
+	}
+	if s.relations[oid] == nil || d.table != t {
+		if err := s.handler.Schema(ctx, d.table); err != nil {
+			return err
+		}
+	}
+	s.known[oid], s.relations[oid] = d.table, d
+	return nil
+}
+
+// describe finds the table shape that a Relation message speaks of: the one
+// known, or the one that the catalog has now.
+func (s *stream) describe(ctx context.Context, oid uint32, t *source.Table, columns []relColumn) (*described, error) {
+	if d := match(t, s.source.attributes(oid), columns); d != nil {
+		return d, nil
+	}
+	now, err := s.source.redescribe(ctx, oid)
+	if err != nil {
+		return nil, err
+	}
+	if now != nil {
+		if d := match(now, s.source.attributes(oid), columns); d != nil {
+			return d, nil
+		}
+	}
+	changed := *t
+	changed.Problem = source.WithHint(errors.New("its columns changed, and the log's rows no longer fit the shape that was copied"),
+		"copy it again with `millrace resync "+t.String()+"`")
+	return &described{table: &changed, old: make([]source.Cell, len(columns)), new: make([]source.Cell, len(columns))}, nil
+}
+
+// match returns how a relation's columns are those of a table, nil if they are
+// not.
+func match(t *source.Table, attributes []attribute, columns []relColumn) *described {
+	if len(columns) != len(t.Columns) || len(attributes) != len(t.Columns) {
+		return nil
+	}
+	d := &described{
+		table: t, order: make([]int, len(columns)), key: make([]bool, len(columns)),
+		old: make([]source.Cell, len(columns)), new: make([]source.Cell, len(columns)),
+	}
+	same := true
+	for i, c := range columns {
+		at := t.Column(c.name)
+		if at < 0 || attributes[at].typ != c.typ || attributes[at].mod != c.mod {
+			return nil
+		}
+		d.order[i] = at
+		same = same && at == i
+	}
+	if same {
+		d.order = nil
+	}
+	for _, k := range t.Key {
+		d.key[k] = true
+	}
+	return d
+}
+
+// onlyKey marks what an old key does not tell, which comes as NULL.
+func (d *described) onlyKey() {
+	for i := range d.old {
+		if !d.key[i] {
+			d.old[i] = source.Cell{Kind: source.Absent}
+		}
+	}
+}

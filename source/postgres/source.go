@@ -1,0 +1,112 @@
+// Package postgres reads Postgres 14 to 18: a snapshot by COPY, then the
+// write-ahead log through a logical replication slot and pgoutput.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/source"
+)
+
+// Config is what a Source needs to know.
+type Config struct {
+	DSN         string // postgres://… or keyword/value form
+	Name        string // the pipeline; part of the publication's owner mark
+	Slot        string
+	Publication string
+	Select      source.Selection
+	Workers     int // sessions that copy at the same time
+	ChunkRows   int // rows of a chunk, about
+	Memory      source.Memory
+	Logger      *slog.Logger
+}
+
+// A Source is one Postgres database. It implements source.Source.
+type Source struct {
+	cfg   Config
+	log   *slog.Logger
+	acked atomic.Uint64 // LSN up to which everything is saved
+	wake  chan struct{} // wakes the standby
+
+	control sync.Mutex // held while conn is used
+	conn    *pgx.Conn  // for questions; nil until the first
+
+	mu     sync.Mutex
+	tables map[uint32]*table // by pg_class.oid; written by Tables, see catalog.go
+}
+
+var _ source.Source = (*Source)(nil)
+
+// New returns a Source. It does not connect.
+func New(cfg Config) *Source {
+	cfg.Workers, cfg.ChunkRows = max(cfg.Workers, 1), max(cfg.ChunkRows, 1)
+	return &Source{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), tables: make(map[uint32]*table)}
+}
+
+// Kind implements source.Source.
+func (s *Source) Kind() string { return "postgres" }
+
+// Close implements source.Source.
+func (s *Source) Close() error {
+	s.control.Lock()
+	defer s.control.Unlock()
+	if s.conn != nil {
+		closeConn(s.conn.PgConn())
+		s.conn = nil
+	}
+	return nil
+}
+
+// table returns what is known of a table, nil if nothing.
+func (s *Source) table(oid uint32) *table {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tables[oid]
+}
+
+// attributes returns a table's columns as the catalog had them.
+func (s *Source) attributes(oid uint32) []attribute {
+	if t := s.table(oid); t != nil {
+		return t.attributes
+	}
+	return nil
+}
+
+// rowFilter returns the condition that the publication puts on a table's rows.
+func (s *Source) rowFilter(t *source.Table) string {
+	info := s.table(uint32(t.Handle))
+	switch {
+	case info == nil:
+		return ""
+	case info.noInserts:
+		return "false"
+	}
+	return info.filter
+}
+
+// redescribe reads a table anew and keeps that; nil when it is gone.
+func (s *Source) redescribe(ctx context.Context, oid uint32) (*source.Table, error) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	conn, err := s.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, info, err := s.describe(ctx, conn, oid)
+	if errors.Is(err, errNoTable) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tables[oid] = info
+	return t, nil
+}
