@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/child"
+	"github.com/millrace/millrace/source"
 )
 
 // Config says how to run an engine.
@@ -142,7 +143,12 @@ func (s *Server) launch(engine Engine, config string) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = read, output, output
 	if s.child, err = child.Start(cmd, syscall.SIGTERM); err != nil {
 		write.Close()
-		return fmt.Errorf("start ClickHouse: %w", err)
+		err = fmt.Errorf("start ClickHouse: %w", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			// The executable is there: it is its loader that is missing.
+			return source.WithHint(err, "this system has no glibc; install ClickHouse so that `clickhouse` is on PATH")
+		}
+		return err
 	}
 	s.stdin = write
 	return nil
