@@ -1,0 +1,152 @@
+package clickhouse
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/ClickHouse/ch-go/proto"
+	chgo "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/millrace/millrace/source"
+)
+
+const (
+	clientName = "millrace"
+	// systemDatabase exists on every server, so that one can log in before the
+	// target database is created. All statements name the database.
+	systemDatabase = "system"
+	// minVersion is the first long-term release whose ReplacingMergeTree knows
+	// is_deleted.
+	minVersion = "23.3"
+)
+
+// Config says which database to write to.
+type Config struct {
+	DSN string // see DSN
+	// RunID goes into the deduplication token of every insert. It must differ
+	// from one run to the next: a token guards a retry, never a replay.
+	RunID  string
+	Logger *slog.Logger // nil: slog.Default()
+}
+
+// A Target is one database of a ClickHouse server. Its methods may be called
+// concurrently.
+type Target struct {
+	dsn     *DSN
+	runID   string
+	log     *slog.Logger
+	wire    wire
+	conn    driver.Conn
+	version string
+	types   map[string][]proto.Setting // types the server has, and what a query needs to use them
+}
+
+// Open logs in at the server, which may be any of the DSN's hosts, and asks
+// what it can do. The database need not exist yet. A *sink.RetryError means
+// that the server is out of reach for now.
+func Open(ctx context.Context, c Config) (*Target, error) {
+	d, err := ParseDSN(c.DSN)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig, err := d.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{dsn: d, runID: c.RunID, log: c.Logger}
+	if t.log == nil {
+		t.log = slog.Default()
+	}
+	if t.conn, err = chgo.Open(driverOptions(d, tlsConfig)); err != nil {
+		return nil, fmt.Errorf("connect to ClickHouse at %s: %w", d, err)
+	}
+	if d.HTTP {
+		t.wire = newHTTP(d, tlsConfig)
+	} else {
+		t.wire = newNative(d, tlsConfig)
+	}
+	if err := t.greet(ctx); err != nil {
+		_ = t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// greet reads the server's version and abilities.
+func (t *Target) greet(ctx context.Context) error {
+	versions, err := t.texts(ctx, "SELECT version()")
+	if err != nil {
+		return connectError(ctx, t.dsn, err)
+	}
+	t.version = versions[0]
+	if olderThan(t.version, minVersion) {
+		return source.WithHint(fmt.Errorf("ClickHouse %s is too old", t.version), "version "+minVersion+" is the first that removes deleted rows from ReplacingMergeTree; upgrade the server")
+	}
+	return t.probeTypes(ctx)
+}
+
+func driverOptions(d *DSN, tlsConfig *tls.Config) *chgo.Options {
+	o := &chgo.Options{
+		Protocol:         chgo.Native,
+		Addr:             d.Hosts,
+		Auth:             chgo.Auth{Database: systemDatabase, Username: d.User, Password: d.password},
+		TLS:              tlsConfig,
+		DialTimeout:      d.DialTimeout,
+		Settings:         chgo.Settings{},
+		ConnOpenStrategy: chgo.ConnOpenInOrder,
+		ClientInfo:       chgo.ClientInfo{Products: []struct{ Name, Version string }{{Name: clientName}}},
+	}
+	for k, v := range d.Settings {
+		o.Settings[k] = v
+	}
+	if d.HTTP {
+		o.Protocol = chgo.HTTP
+		// Without a password the driver would log in by client certificate.
+		o.HttpHeaders = map[string]string{"X-ClickHouse-SSL-Certificate-Auth": "off"}
+	}
+	return o
+}
+
+// Close closes all connections. Inserts that run end with an error.
+func (t *Target) Close() error {
+	t.wire.close()
+	if err := t.conn.Close(); err != nil {
+		return fmt.Errorf("close the connection to ClickHouse: %w", err)
+	}
+	return nil
+}
+
+// Database returns the target database's name, unquoted.
+func (t *Target) Database() string { return t.dsn.Database }
+
+// Version returns the server's version: "26.7.2.1".
+func (t *Target) Version() string { return t.version }
+
+// Conn is a connection pool for ordinary queries. Its current database is not
+// the target's: statements name the database (see [Target.Name]).
+func (t *Target) Conn() driver.Conn { return t.conn }
+
+// Name quotes a table's name together with the target database.
+func (t *Target) Name(table string) string { return Ident(t.dsn.Database) + "." + Ident(table) }
+
+// olderThan compares the first two numbers of versions.
+func olderThan(version, least string) bool {
+	v, w := strings.Split(version, "."), strings.Split(least, ".")
+	for i := range 2 {
+		if len(v) <= i {
+			return false
+		}
+		a, errA := strconv.Atoi(v[i])
+		b, errB := strconv.Atoi(w[i])
+		if errors.Join(errA, errB) != nil || a != b {
+			return a < b
+		}
+	}
+	return false
+}
