@@ -51,54 +51,55 @@ func (s *stream) relation(ctx context.Context, r *reader) error {
 		s.relations[oid] = &described{}
 		return nil
 	}
-	d, err := s.describe(ctx, oid, t, columns)
+	d, now, err := s.describe(ctx, oid, t, columns)
 	if err != nil {
 		return fmt.Errorf("table %s: %w", t, err)
 	}
-	if s.relations[oid] == nil || d.table != t {
+	if s.relations[oid] == nil || now != t {
 		if err := s.handler.Schema(ctx, d.table); err != nil {
 			return err
 		}
 	}
-	s.known[oid], s.relations[oid] = d.table, d
+	s.known[oid], s.relations[oid] = now, d
 	return nil
 }
 
 // describe finds the table shape that a Relation message speaks of: the one
-// known, or the one that the catalog has now.
-func (s *stream) describe(ctx context.Context, oid uint32, t *source.Table, columns []relColumn) (*described, error) {
-	if d := match(t, s.source.attributes(oid), columns); d != nil {
-		return d, nil
+// announced, or the one that the catalog has now.
+func (s *stream) describe(ctx context.Context, oid uint32, t *table, columns []relColumn) (*described, *table, error) {
+	if d := match(t, columns); d != nil {
+		return d, t, nil
 	}
 	now, err := s.source.redescribe(ctx, oid)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if now != nil {
-		if d := match(now, s.source.attributes(oid), columns); d != nil {
-			return d, nil
+		if d := match(now, columns); d != nil {
+			return d, now, nil
 		}
 	}
-	changed := *t
+	changed := *t.Table
 	changed.Problem = source.WithHint(errors.New("its columns changed, and the log's rows no longer fit the shape that was copied"),
 		"copy it again with `millrace resync "+t.String()+"`")
-	return &described{table: &changed, old: make([]source.Cell, len(columns)), new: make([]source.Cell, len(columns))}, nil
+	d := &described{table: &changed, old: make([]source.Cell, len(columns)), new: make([]source.Cell, len(columns))}
+	return d, &table{Table: &changed}, nil
 }
 
 // match returns how a relation's columns are those of a table, nil if they are
 // not.
-func match(t *source.Table, attributes []attribute, columns []relColumn) *described {
-	if len(columns) != len(t.Columns) || len(attributes) != len(t.Columns) {
+func match(t *table, columns []relColumn) *described {
+	if len(columns) != len(t.Columns) || len(t.attributes) != len(t.Columns) {
 		return nil
 	}
 	d := &described{
-		table: t, order: make([]int, len(columns)), key: make([]bool, len(columns)),
+		table: t.Table, order: make([]int, len(columns)), key: make([]bool, len(columns)),
 		old: make([]source.Cell, len(columns)), new: make([]source.Cell, len(columns)),
 	}
 	same := true
 	for i, c := range columns {
 		at := t.Column(c.name)
-		if at < 0 || attributes[at].typ != c.typ || attributes[at].mod != c.mod {
+		if at < 0 || t.attributes[at].typ != c.typ || t.attributes[at].mod != c.mod {
 			return nil
 		}
 		d.order[i] = at

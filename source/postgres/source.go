@@ -91,14 +91,14 @@ func (s *Source) rowFilter(t *source.Table) string {
 }
 
 // redescribe reads a table anew and keeps that; nil when it is gone.
-func (s *Source) redescribe(ctx context.Context, oid uint32) (*source.Table, error) {
+func (s *Source) redescribe(ctx context.Context, oid uint32) (*table, error) {
 	s.control.Lock()
 	defer s.control.Unlock()
 	conn, err := s.session(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t, info, err := s.describe(ctx, conn, oid)
+	_, info, err := s.describe(ctx, conn, oid)
 	if errors.Is(err, errNoTable) {
 		return nil, nil
 	}
@@ -108,5 +108,5 @@ func (s *Source) redescribe(ctx context.Context, oid uint32) (*source.Table, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tables[oid] = info
-	return t, nil
+	return info, nil
 }

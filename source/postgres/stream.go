@@ -137,7 +137,7 @@ type stream struct {
 	source  *Source
 	keep    *standby
 	handler source.Handler
-	known   map[uint32]*source.Table // by oid
+	known   map[uint32]*table // by oid, as last announced
 
 	relations map[uint32]*described
 	end       pglogrepl.LSN // position behind the last transaction or keepalive
@@ -151,10 +151,11 @@ type stream struct {
 func newStream(s *Source, keep *standby, tables []*source.Table, h source.Handler, start pglogrepl.LSN) *stream {
 	st := &stream{
 		source: s, keep: keep, handler: h, end: start,
-		known: make(map[uint32]*source.Table), relations: make(map[uint32]*described),
+		known: make(map[uint32]*table), relations: make(map[uint32]*described),
 	}
 	for _, t := range tables {
-		st.known[uint32(t.Handle)] = t
+		oid := uint32(t.Handle)
+		st.known[oid] = &table{Table: t, attributes: s.attributes(oid)}
 	}
 	return st
 }
