@@ -94,7 +94,7 @@ func (c *Column) Append(cell source.Cell, decode source.Decode) error {
 		err = c.values.settle(c.rows)
 	}
 	if err != nil {
-		return c.recover(err)
+		return c.resolve(err)
 	}
 	c.count(0)
 	return nil
@@ -108,8 +108,8 @@ func (c *Column) count(null uint8) {
 	c.rows++
 }
 
-// recover keeps a misfit's substitute, and drops what else an error left.
-func (c *Column) recover(err error) error {
+// resolve keeps a misfit's substitute, and drops what else an error left.
+func (c *Column) resolve(err error) error {
 	var misfit *source.Misfit
 	if errors.As(err, &misfit) {
 		settled := c.values.settle(c.rows)

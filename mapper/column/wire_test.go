@@ -74,7 +74,7 @@ func TestSameBytesAsDriver(t *testing.T) {
 	}
 }
 
-// ch-go has no LowCardinality(Nullable): these bytes are the server's.
+// ch-go has no LowCardinality(Nullable), so the bytes are written out.
 func TestNullableLowCardinality(t *testing.T) {
 	c := newTest(t, "LowCardinality(Nullable(String))")
 	for _, value := range []call{isBytes("a"), isNull, isBytes(""), isBytes("a")} {
