@@ -2,21 +2,17 @@ package testenv
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/millrace/millrace/internal/child"
+	"github.com/millrace/millrace/internal/localpg"
 )
 
 // A PG is a Postgres server with logical decoding, on 127.0.0.1, that trusts
@@ -24,18 +20,15 @@ import (
 type PG struct {
 	Port int
 
-	bin, data string
-	log       string
-	settings  []string
-	child     *child.Process
+	server *localpg.Server
 }
 
 var sharedPostgres = sync.OnceValues(func() (*PG, error) {
-	p, err := newPostgres("postgres", nil)
+	p, _, err := newPostgres("postgres", nil)
 	if err != nil {
 		return nil, err
 	}
-	onExit(p.quit)
+	onExit(func() { _ = p.server.Quit() })
 	return p, nil
 })
 
@@ -59,13 +52,13 @@ var servers atomic.Int64 // names the data folders
 // it. It ends with the test.
 func StartPostgres(t testing.TB, settings ...string) *PG {
 	t.Helper()
-	p, err := newPostgres(fmt.Sprintf("postgres-%d", servers.Add(1)), settings)
+	p, dir, err := newPostgres(fmt.Sprintf("postgres-%d", servers.Add(1)), settings)
 	if err != nil {
 		fatalPostgres(t, err)
 	}
 	t.Cleanup(func() {
-		p.quit()
-		os.RemoveAll(p.data)
+		_ = p.server.Quit() // what is left of it ends with the process
+		os.RemoveAll(dir)
 	})
 	return p
 }
@@ -75,79 +68,23 @@ func fatalPostgres(t testing.TB, err error) {
 	t.Fatalf("Postgres: %v", err)
 }
 
-func newPostgres(name string, settings []string) (*PG, error) {
-	bin, err := postgresBin()
+func newPostgres(name string, settings []string) (p *PG, dir string, err error) {
+	base, err := runDir()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	dir, err := runDir()
-	if err != nil {
-		return nil, err
-	}
-	p := &PG{bin: bin, data: filepath.Join(dir, name), log: filepath.Join(dir, name+".log"), settings: settings}
-	if p.Port, err = freePort(); err != nil {
-		return nil, err
-	}
-	if err := p.init(); err != nil {
-		return nil, err
-	}
-	return p, p.start()
-}
-
-func (p *PG) start() error {
-	output, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-	if err != nil {
-		return fmt.Errorf("open the server's log: %w", err)
-	}
-	defer output.Close()
-	cmd := exec.Command(filepath.Join(p.bin, "postgres"), "-D", p.data)
-	for _, s := range append([]string{
-		"port=" + strconv.Itoa(p.Port), "listen_addresses=127.0.0.1", "unix_socket_directories=" + p.data,
-		"wal_level=logical", "max_replication_slots=50", "max_wal_senders=50", "max_connections=200",
-		"max_prepared_transactions=10", "fsync=off",
-	}, p.settings...) {
-		cmd.Args = append(cmd.Args, "-c", s)
-	}
-	cmd.Dir, cmd.Stdout, cmd.Stderr = p.data, output, output
-	owner, err := unprivileged()
-	if err != nil {
-		return err
-	}
-	if owner != nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
-	}
-	// SIGQUIT takes the server's processes along at once.
-	if p.child, err = child.Start(cmd, syscall.SIGQUIT); err != nil {
-		return fmt.Errorf("start Postgres: %w", err)
-	}
-	return p.ready()
-}
-
-func (p *PG) ready() error {
+	dir = filepath.Join(base, name)
 	ctx, cancel := context.WithTimeout(context.Background(), startDeadline)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		conn, err := pgx.Connect(ctx, p.DSN("postgres"))
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		select {
-		case <-p.child.Done():
-			text, _ := os.ReadFile(p.log)
-			return fmt.Errorf("Postgres ended: %w: %s", p.child.Err(), text)
-		case <-ctx.Done():
-			return fmt.Errorf("wait for Postgres: %w", err)
-		case <-tick.C:
-		}
+	s, err := localpg.New(ctx, localpg.Config{Dir: dir, Settings: settings})
+	if err != nil {
+		return nil, "", err
 	}
+	return &PG{Port: s.Port(), server: s}, dir, nil
 }
 
 // DSN names a database of the server.
-func (p *PG) DSN(database string) string {
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s", p.Port, database)
-}
+func (p *PG) DSN(database string) string { return p.server.DSN(database) }
 
 // Database creates a database for this test and returns its DSN. When the test
 // ends its replication slots are dropped, and so is it.
@@ -201,7 +138,9 @@ func (p *PG) Exec(t testing.TB, dsn string, statements ...string) {
 // it returns when recovery is done.
 func (p *PG) Start(t testing.TB) {
 	t.Helper()
-	if err := p.start(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), startDeadline)
+	defer cancel()
+	if err := p.server.Start(ctx); err != nil {
 		fatalPostgres(t, err)
 	}
 }
@@ -210,42 +149,15 @@ func (p *PG) Start(t testing.TB) {
 // wait for a replication client that takes nothing any more.
 func (p *PG) Stop(t testing.TB) {
 	t.Helper()
-	if err := p.child.Signal(syscall.SIGINT); err != nil {
+	if err := p.server.Stop(); err != nil {
 		fatalPostgres(t, err)
-	}
-	if !p.child.Wait(10 * time.Second) {
-		p.quit()
-	}
-}
-
-// quit ends the server without a checkpoint.
-func (p *PG) quit() {
-	if p.child.Signal(syscall.SIGQUIT) != nil || !p.child.Wait(10*time.Second) {
-		p.kill()
 	}
 }
 
 // Kill ends the server and all its processes with SIGKILL.
 func (p *PG) Kill(t testing.TB) {
 	t.Helper()
-	if err := p.kill(); err != nil {
+	if err := p.server.Kill(); err != nil {
 		fatalPostgres(t, err)
 	}
-}
-
-func (p *PG) kill() error {
-	// Halted first, so that it starts no process that would be missed.
-	if err := p.child.Signal(syscall.SIGSTOP); err != nil {
-		return err
-	}
-	children := childrenOf(p.child.PID())
-	for _, pid := range children {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("kill process %d: %w", pid, err)
-		}
-	}
-	if err := p.child.Kill(); err != nil {
-		return err
-	}
-	return waitGone(children)
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/internal/child"
 )
 
 // parentEnv makes the test binary start the shared servers, say which
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(append(childrenOf(os.Getpid()), childrenOf(p.child.PID())...))
+	fmt.Println(append(child.Of(os.Getpid()), child.Of(p.server.PID())...))
 	select {}
 }
 
@@ -65,7 +67,7 @@ func TestServersEndWithTheTestProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = parent.Wait() // killed, as it says
-	if err := waitGone(pids); err != nil {
+	if err := child.WaitGone(pids); err != nil {
 		t.Error(err)
 	}
 	sweep()

@@ -1,4 +1,4 @@
-package testenv
+package child
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// childrenOf reads them from /proc; where there is none, they notice by
-// themselves that their server is gone.
-func childrenOf(parent int) []int {
+// Of returns the processes that parent has started and that are still there.
+// It reads /proc; where there is none it returns none.
+func Of(parent int) []int {
 	var pids []int
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
@@ -34,9 +34,9 @@ func childrenOf(parent int) []int {
 	return pids
 }
 
-// waitGone waits until the processes have ended: while one lives, Postgres
-// refuses to start on its folder.
-func waitGone(pids []int) error {
+// WaitGone waits until processes have ended that are not our own children, at
+// most for ten seconds.
+func WaitGone(pids []int) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for _, pid := range pids {
 		for !gone(pid) {
