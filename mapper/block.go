@@ -22,10 +22,11 @@ type Block struct {
 	rows   int
 	bytes  int
 	epoch  uint64
-	misfit func(*Plan, *Field, *source.Row, *source.Misfit) error
+	misfit MisfitFunc
 
 	counts  [3]int64 // by operation
 	pending []Pending
+	letters []Letter
 	inputs  []proto.InputColumn
 
 	// Key encodings of a changed key, kept for their capacity.
@@ -91,7 +92,7 @@ func (b *Block) Reset() {
 	}
 	b.own.truncate(0)
 	b.rows, b.bytes, b.counts = 0, 0, [3]int64{}
-	b.pending = b.pending[:0]
+	b.pending, b.letters = b.pending[:0], b.letters[:0]
 }
 
 // Append adds what a row's change means to the target. After an error the
@@ -230,9 +231,10 @@ func (b *Block) cell(i int, cell source.Cell, r *source.Row) error {
 	if f.key {
 		return b.valueError(i, fmt.Errorf("a key value %w: two rows could become one; set type: String for the column", misfit))
 	}
-	if err := b.misfit(b.Plan, &b.Plan.Columns[i], r, misfit); err != nil {
+	if err := b.misfit(b.Plan, &b.Plan.Columns[i], misfit); err != nil {
 		return b.valueError(i, err)
 	}
+	b.keepLetter(i, cell, r, misfit)
 	return nil
 }
 
@@ -278,6 +280,9 @@ func (b *Block) truncate(rows int) {
 	b.own.truncate(rows)
 	for n := len(b.pending); n > 0 && b.pending[n-1].Row >= rows; n-- {
 		b.pending = b.pending[:n-1]
+	}
+	for n := len(b.letters); n > 0 && b.letters[n-1].row >= rows; n-- {
+		b.letters = b.letters[:n-1]
 	}
 	b.rows = rows
 }

@@ -33,14 +33,13 @@ type Config struct {
 	Plan func(ctx context.Context, t *source.Table) (*Plan, error)
 	// Failed names tables whose rows are not wanted, since they stopped before.
 	Failed []string
-	// Misfit decides about a value that does not fit its column: nil keeps
-	// the substitute that stands in its place, an error stops the table.
+	// Misfit decides about values that do not fit.
 	Misfit MisfitFunc
 }
 
-// A MisfitFunc decides about a value that does not fit its column. It must not
-// keep its arguments.
-type MisfitFunc func(p *Plan, f *Field, r *source.Row, m *source.Misfit) error
+// A MisfitFunc decides about a value that does not fit its column: nil keeps
+// the substitute, and the value becomes a Letter; an error stops the table.
+type MisfitFunc func(p *Plan, f *Field, m *source.Misfit) error
 
 // A Mapper is a source's handler. It fills batches, which are taken from it by
 // Next and given back by Release. One goroutine may fill while another takes.

@@ -117,7 +117,7 @@ func NewPlan(t *source.Table, o Options, types func(name string) bool) (*Plan, e
 		p.Columns = append(p.Columns, f)
 	}
 	if len(errs) == 0 {
-		errs = append(errs, p.sortingKey(o.OrderBy), p.checkPartition(), p.checkNames())
+		errs = append(errs, p.sortingKey(o.OrderBy))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, &TableError{Table: t.String(), Err: err}
@@ -181,26 +181,6 @@ func (p *Plan) sortingKey(wish []string) error {
 		}
 		if c.Type.Kind == source.Array || c.Type.Kind == source.Set || c.Type.Kind == source.Vector {
 			errs = append(errs, fmt.Errorf("order_by: column %q is an array", f.Name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// checkNames refuses two columns of one name.
-func (p *Plan) checkNames() error {
-	own := []string{VersionColumn, IsDeletedColumn}
-	for _, m := range p.Metadata {
-		own = append(own, m.Column())
-	}
-	var errs []error
-	for i, f := range p.Columns {
-		for _, g := range p.Columns[:i] {
-			if f.Name == g.Name {
-				errs = append(errs, fmt.Errorf("columns: two columns would be called %q", f.Name))
-			}
-		}
-		if slices.Contains(own, f.Name) {
-			errs = append(errs, fmt.Errorf("column %q has the name of one of millrace's own: rename it with columns: [{name: %s, rename: …}]", f.Name, f.Name))
 		}
 	}
 	return errors.Join(errs...)

@@ -145,9 +145,13 @@ func (f *Flusher) writeBlock(ctx context.Context, block *mapper.Block) error {
 		}
 	}
 	token := fmt.Sprintf("%s-%d", block.Plan.Target, f.seq)
-	return Retry(ctx, f.cfg.Logger, func() error {
+	err := Retry(ctx, f.cfg.Logger, func() error {
 		return f.cfg.Target.Insert(ctx, block.Plan.Target, token, block.Input())
 	})
+	if err != nil {
+		return err
+	}
+	return WriteLetters(ctx, f.cfg.Logger, f.cfg.Target, token, block)
 }
 
 // tableError turns an error that concerns one table into its failure.

@@ -1,5 +1,7 @@
 package source
 
+import "fmt"
+
 // A Table is the shape of a source table. It does not change once announced:
 // another shape is another Table.
 type Table struct {
@@ -65,6 +67,22 @@ type Column struct {
 	Comment  string
 	// Text and Binary decode the two wire forms; nil where a form never comes.
 	Text, Binary Decode
+	// Describe returns a cell's value as the source writes it, for people. It
+	// may be slow. nil: only text cells can be told.
+	Describe func(Cell) string
+}
+
+// Tell returns a cell's value for people.
+func (c *Column) Tell(cell Cell) string {
+	switch {
+	case cell.Kind == Text:
+		return string(cell.Bytes)
+	case cell.Kind == Binary && c.Describe != nil:
+		return c.Describe(cell)
+	case cell.Kind == Binary:
+		return fmt.Sprintf("\\x%x", cell.Bytes)
+	}
+	return "NULL"
 }
 
 // Decode reads one cell that is not NULL and calls exactly one method of to,

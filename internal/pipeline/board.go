@@ -17,13 +17,15 @@ type board struct {
 	index  map[string]int // of a table in status.Tables
 	saved  position.Position
 	latest position.Position
-	commit time.Time // of the last transaction saved
+	commit time.Time               // of the last transaction saved
+	warned map[[2]string]time.Time // by table and column: when a misfit was logged
 }
 
 func newBoard(pipeline, kind string) *board {
 	return &board{
 		status: web.Status{Pipeline: pipeline, State: web.Waiting, Source: web.SourceStatus{Kind: kind}},
 		index:  make(map[string]int),
+		warned: make(map[[2]string]time.Time),
 	}
 }
 
@@ -116,8 +118,18 @@ func (b *board) copied(table string, rows int64) {
 	b.change(table, func(t *web.TableStatus) { t.State, t.SnapshotRows, t.SnapshotTotal = web.Catchup, rows, rows })
 }
 
-func (b *board) misfit(table string) {
+// misfit counts a dead letter, and tells whether it is worth a line in the log:
+// once a minute for each column.
+func (b *board) misfit(table, column string) bool {
 	b.change(table, func(t *web.TableStatus) { t.DeadLetters++ })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	place := [2]string{table, column}
+	if time.Since(b.warned[place]) < time.Minute {
+		return false
+	}
+	b.warned[place] = time.Now()
+	return true
 }
 
 func (b *board) setState(s web.State) {

@@ -258,6 +258,9 @@ func (l *loader) write(ctx context.Context) error {
 	l.blocks++
 	token := fmt.Sprintf("%s-%d", l.token, l.blocks)
 	err := sink.Retry(ctx, p.log, func() error { return p.cfg.Target.Insert(ctx, plan.Target, token, l.block.Input()) })
+	if err == nil {
+		err = sink.WriteLetters(ctx, p.log, p.cfg.Target, token, l.block)
+	}
 	var te *sink.TableError
 	if errors.As(err, &te) {
 		return &mapper.TableError{Table: plan.Source.String(), Err: err}

@@ -150,6 +150,9 @@ func (p *Pipeline) prepareTarget(ctx context.Context) error {
 	if err := p.cfg.Target.CreateDatabase(ctx); err != nil {
 		return err
 	}
+	if err := p.cfg.Target.CreateDeadLetters(ctx); err != nil {
+		return err
+	}
 	var names []string
 	for _, t := range p.tables {
 		if t.plan != nil {

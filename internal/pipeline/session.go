@@ -119,12 +119,16 @@ func (p *Pipeline) planFor(_ context.Context, t *source.Table) (*mapper.Plan, er
 }
 
 // misfit decides about a value that its column cannot hold exactly.
-func (p *Pipeline) misfit(plan *mapper.Plan, f *mapper.Field, _ *source.Row, m *source.Misfit) error {
+func (p *Pipeline) misfit(plan *mapper.Plan, f *mapper.Field, m *source.Misfit) error {
 	if p.cfg.FailValue {
 		return fmt.Errorf("a value %w; set another type for the column, or value_policy: clamp", m)
 	}
-	p.board.misfit(plan.Source.String())
-	p.metrics.misfits.WithLabelValues(plan.Source.String(), f.Name).Inc()
+	name := plan.Source.String()
+	p.metrics.misfits.WithLabelValues(name, f.Name).Inc()
+	if p.board.misfit(name, f.Name) {
+		p.log.Warn("a value did not fit its column; what stood there is in "+sink.DeadLetters,
+			"table", name, "column", f.Name, "type", f.Type, "reason", m.Reason)
+	}
 	return nil
 }
 

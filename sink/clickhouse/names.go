@@ -31,7 +31,13 @@ func CheckNames(p *mapper.Plan) error {
 	if p.Target == "" {
 		problems = append(problems, fmt.Errorf("table %s has no target name: set target in its entry under tables", p.Source))
 	}
+	if p.Target == sink.DeadLetters {
+		problems = append(problems, fmt.Errorf("table %s would go to %s, which is millrace's own: set target in its entry under tables", p.Source, p.Target))
+	}
 	seen := map[string]bool{}
+	for _, m := range p.Metadata {
+		seen[m.Column()] = true
+	}
 	for _, f := range p.Columns {
 		reason := nameProblem(f.Name)
 		if reason == "" && seen[f.Name] {

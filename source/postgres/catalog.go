@@ -283,6 +283,7 @@ func (c *catalog) addColumns(t *table, key []string) {
 		column := source.Column{Name: a.name, Native: a.native, Nullable: !a.notNull && !isKey, Comment: a.comment}
 		if typ := c.types[a.typ]; typ != nil {
 			column.Type, column.Text, column.Binary = columnType(typ, a.mod, a.dims, isKey)
+			column.Describe = describer(a.typ)
 		}
 		t.binary = t.binary && column.Binary != nil
 		t.Columns = append(t.Columns, column)
