@@ -45,6 +45,12 @@ func newRootCommand() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
+		newRunCommand(),
+		newCheckCommand(),
+		newPlanCommand(),
+		newStatusCommand(),
+		newTeardownCommand(),
+		newClickHouseCommand(),
 		newVersionCommand(),
 	)
 	root.InitDefaultHelpCmd()

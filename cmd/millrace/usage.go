@@ -69,7 +69,7 @@ func parts(err error) []error {
 	if errors.As(err, &u) {
 		err = u.err
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost is taken apart
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}
