@@ -363,3 +363,22 @@ func TestTablesOfALargeCatalog(t *testing.T) {
 	}
 	t.Logf("publishing them: %v", time.Since(start))
 }
+
+func TestColumnsSincePostgres18(t *testing.T) {
+	pg := testenv.Postgres(t)
+	dsn := pg.Database(t)
+	s := newTestSource(t, dsn)
+	if v := serverVersion(testConnect(t, s).PgConn()); v < 18 {
+		t.Skipf("Postgres %d has neither published generated columns nor unproven NOT NULL", v)
+	}
+	pg.Exec(t, dsn, `CREATE TABLE t (id int PRIMARY KEY, a int, stored int GENERATED ALWAYS AS (a * 2) STORED, virtual int GENERATED ALWAYS AS (a * 3) VIRTUAL)`,
+		`INSERT INTO t VALUES (1, NULL)`, `ALTER TABLE t ADD CONSTRAINT proven NOT NULL a NOT VALID`,
+		`CREATE PUBLICATION `+s.cfg.Publication+` FOR TABLE t WITH (publish_generated_columns = stored)`)
+	table := testTables(t, s)["public.t"]
+	if table.Problem != nil || len(table.Columns) != 3 || table.Columns[2].Name != "stored" {
+		t.Errorf("got %+v, want the column that the publication has", table)
+	}
+	if a := table.Column("a"); a < 0 || !table.Columns[a].Nullable {
+		t.Error("a holds NULL, whatever its unproven constraint says")
+	}
+}

@@ -77,7 +77,7 @@ func TestConnectErrors(t *testing.T) {
 		{name: "no role", dsn: asRole(t, dsn, "no_such"), text: `role "no_such" does not exist`, hint: `CREATE ROLE "no_such" LOGIN`},
 		{name: "no login", dsn: asRole(t, dsn, role+"_locked"), text: "not permitted to log in", hint: "LOGIN"},
 		{name: "no connect", dsn: roleDSN, text: "permission denied", hint: `GRANT CONNECT ON DATABASE`},
-		{name: "no replication", dsn: asRole(t, pg.DSN("postgres"), role+"_weak"), text: "replication role", hint: "ALTER ROLE", replication: true},
+		{name: "no replication", dsn: asRole(t, pg.DSN("postgres"), role+"_weak"), text: "to start", hint: "ALTER ROLE", replication: true},
 		{name: "full", dsn: asRole(t, pg.DSN("postgres"), role+"_full"), text: "too many connections", disconnected: true},
 		{name: "malformed", dsn: "postgres://u:hidden@host:port/d", text: "source.dsn", hint: "write it as"},
 		{name: "malformed, of the other form", dsn: "host=x password=hid'den port=y hidden", text: "source.dsn", hint: "write it as"},
