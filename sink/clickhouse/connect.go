@@ -32,7 +32,7 @@ type Config struct {
 	// RunID goes into the deduplication token of every insert. It must differ
 	// from one run to the next: a token guards a retry, never a replay.
 	RunID  string
-	Logger *slog.Logger // nil: slog.Default()
+	Logger *slog.Logger // nil: nothing is logged
 }
 
 // A Target is one database of a ClickHouse server. Its methods may be called
@@ -40,7 +40,6 @@ type Config struct {
 type Target struct {
 	dsn     *DSN
 	runID   string
-	log     *slog.Logger
 	wire    wire
 	conn    driver.Conn
 	version string
@@ -59,17 +58,18 @@ func Open(ctx context.Context, c Config) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{dsn: d, runID: c.RunID, log: c.Logger}
-	if t.log == nil {
-		t.log = slog.Default()
+	log := c.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
 	}
+	t := &Target{dsn: d, runID: c.RunID}
 	if t.conn, err = chgo.Open(driverOptions(d, tlsConfig)); err != nil {
 		return nil, fmt.Errorf("connect to ClickHouse at %s: %w", d, err)
 	}
 	if d.HTTP {
-		t.wire = newHTTP(d, tlsConfig)
+		t.wire = newHTTP(d, tlsConfig, log)
 	} else {
-		t.wire = newNative(d, tlsConfig)
+		t.wire = newNative(d, tlsConfig, log)
 	}
 	if err := t.greet(ctx); err != nil {
 		_ = t.Close()

@@ -22,8 +22,8 @@ import (
 // User, password and database are percent-encoded where they hold special
 // characters. Parameters are secure (TLS), skip_verify (trust any
 // certificate), ca_file (PEM file of the authority to trust), compress (lz4,
-// zstd or none) and dial_timeout (10s). Any other parameter is a setting that
-// is sent with every query.
+// zstd or none; default lz4, and none to this machine) and dial_timeout (10s).
+// Any other parameter is a setting that is sent with every query.
 type DSN struct {
 	HTTP        bool     // HTTP instead of the native protocol
 	Hosts       []string // host:port
@@ -57,7 +57,7 @@ func (d DSN) String() string {
 
 // ParseDSN reads a DSN. Its errors never hold the password.
 func ParseDSN(s string) (*DSN, error) {
-	d := &DSN{User: "default", Compress: "lz4", DialTimeout: 10 * time.Second, Settings: map[string]string{}}
+	d := &DSN{User: "default", DialTimeout: 10 * time.Second, Settings: map[string]string{}}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found {
 		return nil, errors.New("the target's DSN has no scheme: write clickhouse://user:password@host:9000/database")
@@ -89,7 +89,24 @@ func ParseDSN(s string) (*DSN, error) {
 	if err := d.parseParams(query); err != nil {
 		return nil, err
 	}
-	return d, d.parseHosts(authority) // last: the default port depends on TLS
+	if err := d.parseHosts(authority); err != nil { // the default port depends on secure
+		return nil, err
+	}
+	if d.Compress == "" {
+		d.Compress = d.defaultCompress()
+	}
+	return d, nil
+}
+
+// defaultCompress spares the loopback interface, which is faster than LZ4.
+func (d *DSN) defaultCompress() string {
+	for _, addr := range d.Hosts {
+		host, _, _ := net.SplitHostPort(addr) // address joined it
+		if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() {
+			return "lz4"
+		}
+	}
+	return "none"
 }
 
 func (d *DSN) parseUser(authority *string) error {

@@ -61,6 +61,18 @@ func TestParseDSNParameters(t *testing.T) {
 	}
 }
 
+func TestDefaultCompression(t *testing.T) {
+	for hosts, want := range map[string]string{
+		"127.0.0.1": "none", "localhost:1,[::1]:2": "none", "example.com": "lz4", "127.0.0.1,10.0.0.1": "lz4",
+	} {
+		for query, want := range map[string]string{"": want, "?compress=lz4": "lz4", "?compress=zstd": "zstd", "?compress": "lz4", "?compress=0": "none"} {
+			if d, err := ParseDSN("clickhouse://" + hosts + "/d" + query); err != nil || d.Compress != want {
+				t.Errorf("%s%s: %+v, %v", hosts, query, d, err)
+			}
+		}
+	}
+}
+
 func TestParseDSNErrors(t *testing.T) {
 	const password = "hunter2"
 	for _, c := range []struct{ dsn, says string }{

@@ -18,24 +18,24 @@ import (
 	"github.com/millrace/millrace/source"
 )
 
-// An Exception is an error that the server raised.
-type Exception struct {
+// A ServerError is an exception that the server raised.
+type ServerError struct {
 	Code    proto.Error
 	Message string
 }
 
-func (e *Exception) Error() string {
+func (e *ServerError) Error() string {
 	return fmt.Sprintf("%s (code %d, %s)", e.Message, int(e.Code), e.Code.String())
 }
 
-// cleanMessage takes off what a server puts around every message: the name of
-// its exception class before it, and its version behind it.
-func cleanMessage(s string) string {
-	s = strings.TrimPrefix(strings.TrimSpace(s), "DB::Exception: ")
-	if i := strings.LastIndex(s, " (version "); i > 0 && strings.HasSuffix(s, ")") {
-		s = s[:i]
+// newServerError takes off what a server puts around a message: the name of the
+// exception's class before it, the code's name and its own version behind it.
+func newServerError(code proto.Error, text string) *ServerError {
+	text = strings.TrimPrefix(strings.TrimSpace(text), "DB::Exception: ")
+	if i := strings.LastIndex(text, " (version "); i > 0 && strings.HasSuffix(text, ")") {
+		text = text[:i]
 	}
-	return s
+	return &ServerError{Code: code, Message: strings.TrimSuffix(text, " ("+code.String()+")")}
 }
 
 // A statusError is an HTTP answer without a ClickHouse exception: a proxy's.
@@ -173,7 +173,7 @@ func classifyStatus(s *statusError, err error) error {
 
 // exceptionCode finds the code of a server's exception, ours or clickhouse-go's.
 func exceptionCode(err error) (proto.Error, bool) {
-	var own *Exception
+	var own *ServerError
 	if errors.As(err, &own) {
 		return own.Code, true
 	}

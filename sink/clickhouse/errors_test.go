@@ -37,25 +37,58 @@ func isHinted(err error) bool {
 
 func TestClassify(t *testing.T) {
 	const retried, table, hinted, plain = "retry", "table", "hinted", "plain"
-	raised := func(code int) error { return fmt.Errorf("insert: %w", &Exception{Code: proto.Error(code)}) }
+	raised := func(code int) error { return fmt.Errorf("insert: %w", &ServerError{Code: proto.Error(code)}) }
 	for _, c := range []struct {
 		err  error
 		want string
 	}{
-		{raised(252), retried}, {raised(164), retried}, {raised(210), retried}, {raised(209), retried},
-		{raised(32), retried}, {raised(241), retried}, {raised(202), retried}, {raised(159), retried},
-		{raised(242), retried}, {raised(999), retried}, {raised(236), retried}, {raised(394), retried},
-		{raised(425), retried}, {raised(319), retried}, {raised(285), retried}, {raised(745), retried},
-		{raised(16), table}, {raised(20), table}, {raised(47), table}, {raised(53), table},
-		{raised(60), table}, {raised(81), table}, {raised(349), table}, {raised(469), table}, {raised(497), table},
-		{raised(516), hinted}, {raised(192), hinted},
-		{raised(396), plain}, {raised(62), plain}, {raised(115), plain}, {raised(54321), plain},
-		{&chgo.Exception{Code: 252}, retried}, {&chgo.Exception{Code: 60}, table}, {&chgo.Exception{Code: 1}, plain},
-		{io.EOF, retried}, {fmt.Errorf("read: %w", io.ErrUnexpectedEOF), retried}, {net.ErrClosed, retried},
-		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, retried}, {syscall.ECONNRESET, retried}, {syscall.EPIPE, retried},
-		{&net.DNSError{Name: "nowhere"}, retried}, {context.DeadlineExceeded, retried},
-		{&statusError{status: 502}, retried}, {&statusError{status: 429}, retried}, {&statusError{status: 403}, hinted},
-		{&statusError{status: 404}, plain}, {errors.New("something else"), plain},
+		{raised(252), retried},
+		{raised(164), retried},
+		{raised(210), retried},
+		{raised(209), retried},
+		{raised(32), retried},
+		{raised(241), retried},
+		{raised(202), retried},
+		{raised(159), retried},
+		{raised(242), retried},
+		{raised(999), retried},
+		{raised(236), retried},
+		{raised(394), retried},
+		{raised(425), retried},
+		{raised(319), retried},
+		{raised(285), retried},
+		{raised(745), retried},
+		{raised(16), table},
+		{raised(20), table},
+		{raised(47), table},
+		{raised(53), table},
+		{raised(60), table},
+		{raised(81), table},
+		{raised(349), table},
+		{raised(469), table},
+		{raised(497), table},
+		{raised(516), hinted},
+		{raised(192), hinted},
+		{raised(396), plain},
+		{raised(62), plain},
+		{raised(115), plain},
+		{raised(54321), plain},
+		{&chgo.Exception{Code: 252}, retried},
+		{&chgo.Exception{Code: 60}, table},
+		{&chgo.Exception{Code: 1}, plain},
+		{io.EOF, retried},
+		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), retried},
+		{net.ErrClosed, retried},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, retried},
+		{syscall.ECONNRESET, retried},
+		{syscall.EPIPE, retried},
+		{&net.DNSError{Name: "nowhere"}, retried},
+		{context.DeadlineExceeded, retried},
+		{&statusError{status: 502}, retried},
+		{&statusError{status: 429}, retried},
+		{&statusError{status: 403}, hinted},
+		{&statusError{status: 404}, plain},
+		{errors.New("something else"), plain},
 	} {
 		got := plain
 		switch err := classify(t.Context(), "t", c.err); {
@@ -90,7 +123,7 @@ func TestHTTPException(t *testing.T) {
 		status            int
 		header, text, err string
 	}{
-		{404, "60", "Code: 60. DB::Exception: Table d.t does not exist. (UNKNOWN_TABLE) (version 26.7.2.1 (official build))\n", "Table d.t does not exist. (UNKNOWN_TABLE) (code 60, UNKNOWN_TABLE)"},
+		{404, "60", "Code: 60. DB::Exception: Table d.t does not exist. (UNKNOWN_TABLE) (version 26.7.2.1 (official build))\n", "Table d.t does not exist. (code 60, UNKNOWN_TABLE)"},
 		{500, "", "Code: 252. DB::Exception: Too many parts (version 26.7.2.1)", "Too many parts (code 252, TOO_MANY_PARTS)"},
 		{403, "516", "", " (code 516, AUTHENTICATION_FAILED)"},
 		{502, "", "<html>bad gateway</html>", "HTTP status 502 Bad Gateway: <html>bad gateway</html>"},

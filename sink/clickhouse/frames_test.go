@@ -14,7 +14,13 @@ func TestFrames(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{})
 	for name, method := range methods {
 		for _, sizes := range [][]int{
-			{}, {0}, {1}, {frameSize - 1}, {frameSize}, {frameSize + 1}, {10, frameSize, 10},
+			{},
+			{0},
+			{1},
+			{frameSize - 1},
+			{frameSize},
+			{frameSize + 1},
+			{10, frameSize, 10},
 			{frameSize / 2, 3 * frameSize, 7, frameSize - 1, 1},
 		} {
 			var out, want bytes.Buffer

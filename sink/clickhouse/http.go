@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime/multipart"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,12 +25,14 @@ import (
 // An httpWire is the wire of the HTTP interface. Blocks go out as FORMAT
 // Native, whose revision is 0 unless asked otherwise.
 type httpWire struct {
-	dsn    *DSN
-	client *http.Client
-	host   atomic.Int64 // index of the host that answered last
+	dsn      *DSN
+	client   *http.Client
+	log      *slog.Logger
+	host     atomic.Int64 // index of the host that answered last
+	encoders sync.Pool
 }
 
-func newHTTP(d *DSN, tlsConfig *tls.Config) *httpWire {
+func newHTTP(d *DSN, tlsConfig *tls.Config, log *slog.Logger) *httpWire {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         newDialer(d, nil),
@@ -38,7 +42,7 @@ func newHTTP(d *DSN, tlsConfig *tls.Config) *httpWire {
 		IdleConnTimeout:     2 * time.Second, // less than the server's keep_alive_timeout ever was
 		DisableCompression:  d.Compress == "none",
 	}
-	return &httpWire{dsn: d, client: &http.Client{
+	return &httpWire{dsn: d, log: log, client: &http.Client{
 		Transport: transport,
 		// A redirect would carry the password to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -68,6 +72,7 @@ func (h *httpWire) post(ctx context.Context, q query, r request) (io.ReadCloser,
 		resp, err := h.send(ctx, h.dsn.Hosts[host], r)
 		if err == nil {
 			h.host.Store(int64(host))
+			logFailover(h.log, h.dsn.Hosts[host], errs)
 			return answer(resp)
 		}
 		errs = append(errs, err)
@@ -137,41 +142,56 @@ func httpException(status int, header, text string) error {
 		const most = 500
 		return &statusError{status: status, text: text[:min(len(text), most)]}
 	}
-	return &Exception{Code: proto.Error(code), Message: cleanMessage(text)}
+	return newServerError(proto.Error(code), text)
 }
 
 func (h *httpWire) insert(ctx context.Context, q query, cols []proto.InputColumn) error {
-	r := request{params: url.Values{"query": {q.text}}}
-	var body bytes.Buffer
-	if err := h.encode(&body, cols); err != nil {
+	e := h.encoder()
+	if err := e.encode(cols); err != nil {
 		return fmt.Errorf("encode a block: %w", err)
 	}
-	r.body = body.Bytes()
-	if _, ok := methods[h.dsn.Compress]; ok {
+	r := request{params: url.Values{"query": {q.text}}, body: e.body.Bytes()}
+	if e.frames != nil {
 		r.params.Set("decompress", "1")
 	}
 	reply, err := h.post(ctx, q, r)
 	if err != nil {
-		return err
+		return err // net/http may still be reading the body
 	}
 	defer reply.Close()
 	if _, err := io.Copy(io.Discard, reply); err != nil {
 		return fmt.Errorf("read the server's answer: %w", err)
 	}
+	h.encoders.Put(e)
 	return nil
 }
 
-// encode writes a block as the HTTP interface takes it.
-func (h *httpWire) encode(body *bytes.Buffer, cols []proto.InputColumn) error {
-	method, ok := methods[h.dsn.Compress]
-	if !ok {
-		return newBlockWriter(body).write(0, cols)
+// An encoder writes a block as the HTTP interface takes it.
+type encoder struct {
+	body   bytes.Buffer
+	frames *frames // nil: the body is not compressed
+	blocks *blockWriter
+}
+
+func (h *httpWire) encoder() *encoder {
+	if e, ok := h.encoders.Get().(*encoder); ok {
+		e.body.Reset()
+		return e
 	}
-	f := newFrames(body, method)
-	if err := newBlockWriter(f).write(0, cols); err != nil {
+	e := &encoder{}
+	e.blocks = newBlockWriter(&e.body)
+	if method, ok := methods[h.dsn.Compress]; ok {
+		e.frames = newFrames(&e.body, method)
+		e.blocks = newBlockWriter(e.frames)
+	}
+	return e
+}
+
+func (e *encoder) encode(cols []proto.InputColumn) error {
+	if err := e.blocks.write(0, cols); err != nil || e.frames == nil {
 		return err
 	}
-	return f.Flush()
+	return e.frames.Flush()
 }
 
 func (h *httpWire) read(ctx context.Context, q query, results proto.Results, onBlock func(rows int) error) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ const keysTable = "_keys"
 type native struct {
 	dsn    *DSN
 	dialer dialer
+	log    *slog.Logger
 
 	mu     sync.Mutex
 	idle   []*nativeConn // the last one was used last
@@ -45,8 +47,8 @@ type native struct {
 	closed bool
 }
 
-func newNative(d *DSN, tlsConfig *tls.Config) *native {
-	return &native{dsn: d, dialer: newDialer(d, tlsConfig)}
+func newNative(d *DSN, tlsConfig *tls.Config, log *slog.Logger) *native {
+	return &native{dsn: d, dialer: newDialer(d, tlsConfig), log: log}
 }
 
 func (n *native) insert(ctx context.Context, q query, cols []proto.InputColumn) error {
@@ -102,6 +104,7 @@ func (n *native) dial(ctx context.Context, first int) (*nativeConn, error) {
 			n.mu.Lock()
 			n.host = host
 			n.mu.Unlock()
+			logFailover(n.log, n.dsn.Hosts[host], errs)
 			return c, nil
 		}
 		errs = append(errs, err)
@@ -110,6 +113,13 @@ func (n *native) dial(ctx context.Context, first int) (*nativeConn, error) {
 		}
 	}
 	return nil, errors.Join(errs...)
+}
+
+// logFailover tells that a host answered after others did not.
+func logFailover(log *slog.Logger, host string, errs []error) {
+	if len(errs) > 0 {
+		log.Warn("using another ClickHouse host", "host", host, "error", errors.Join(errs...))
+	}
 }
 
 func (n *native) dialHost(ctx context.Context, addr string) (*nativeConn, error) {

@@ -226,7 +226,7 @@ func (c *nativeConn) exception() error {
 	if err := e.DecodeAware(c.r, c.revision); err != nil {
 		return fmt.Errorf("read an exception: %w", err)
 	}
-	return &Exception{Code: e.Code, Message: cleanMessage(e.Message)}
+	return newServerError(e.Code, e.Message)
 }
 
 // insert sends one block and waits until the server has acknowledged it.
@@ -259,7 +259,7 @@ func (c *nativeConn) explain(err error) error {
 	if c.conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
 		return err
 	}
-	var e *Exception
+	var e *ServerError
 	if _, _, cause := c.receive(); errors.As(cause, &e) {
 		return e
 	}

@@ -19,6 +19,8 @@ import (
 // their place in the part. Rows of one key lie in one partition.
 const insertOrder = "toUInt64(splitByChar('_', _part)[2]), _part_offset"
 
+var _ sink.Target = (*Target)(nil)
+
 // Stored reads the rows at some keys as they lie in the table's parts, older
 // versions and tombstones too. keys holds a column for each of p.OrderBy, of
 // the plan's types; columns says which of p.Columns to read. The keys go along

@@ -45,6 +45,8 @@ func TestHolds(t *testing.T) {
 		{"Decimal(38, 1)", "Decimal(10, 2)", false},
 		{"DateTime64(6)", "DateTime64(6, 'UTC')", true},
 		{"DateTime64(8, 'Asia/Tokyo')", "DateTime64(6, 'UTC')", true},
+		{"DateTime64(9, 'UTC')", "DateTime64(6, 'UTC')", false},
+		{"DateTime64(9, 'UTC')", "DateTime64(9, 'UTC')", true},
 		{"DateTime64(3, 'UTC')", "DateTime64(6, 'UTC')", false},
 		{"DateTime('UTC')", "DateTime64(0, 'UTC')", false},
 		{"Date", "Date32", false},
