@@ -40,6 +40,7 @@ const (
 	Waiting State = "waiting" // chosen, its copy not finished
 	Copied  State = "copied"  // its copy is complete; the log does the rest
 	Failed  State = "failed"  // stopped; only a new copy helps
+	Resync  State = "resync"  // to be emptied and copied again
 )
 
 // A Table is what is remembered of one source table.
@@ -167,6 +168,52 @@ func (s *Store) DeleteTable(name string) error {
 		return fmt.Errorf("forget table %s: %w", name, err)
 	}
 	return nil
+}
+
+// Resync makes tables be copied again by the next run. With all set it takes
+// all there are and forgets the position too, so that the run begins anew.
+func (s *Store) Resync(names []string, all bool) error {
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		tables := tx.Bucket(bucketTables)
+		if all {
+			names = nil
+			if err := tables.ForEach(func(name, _ []byte) error { names = append(names, string(name)); return nil }); err != nil {
+				return err
+			}
+			if err := tx.Bucket(bucketMeta).Delete(keySaved); err != nil {
+				return err
+			}
+		}
+		for _, name := range names {
+			if err := resync(tx, tables, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("mark for resync: %w", err)
+	}
+	return nil
+}
+
+func resync(tx *bolt.Tx, tables *bolt.Bucket, name string) error {
+	raw := tables.Get([]byte(name))
+	if raw == nil {
+		return fmt.Errorf("table %s is not in the state file", name)
+	}
+	var t Table
+	if err := json.Unmarshal(raw, &t); err != nil {
+		return fmt.Errorf("table %s: %w", name, err)
+	}
+	raw, err := json.Marshal(Table{State: Resync, Target: t.Target})
+	if err != nil {
+		return err
+	}
+	if err := dropCopy(tx, name); err != nil {
+		return err
+	}
+	return tables.Put([]byte(name), raw)
 }
 
 // StartCopy keeps the plan of a table's copy and forgets an earlier one.

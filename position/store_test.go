@@ -122,3 +122,39 @@ func TestOpenRefusesAnotherFormat(t *testing.T) {
 		t.Errorf("a file of another format gives %v", err)
 	}
 }
+
+func TestResync(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "state.db"))
+	must(t, s.Save(position.Saved{Position: position.Position{Order: 1, Text: "0/1"}}))
+	must(t, s.PutTable("public.a", position.Table{State: position.Failed, Target: "a", UUID: "u", Rows: 4, Error: "e"}))
+	must(t, s.PutTable("public.b", position.Table{State: position.Copied, Target: "b"}))
+	must(t, s.StartCopy("public.a", []byte("plan")))
+	if err := s.Resync([]string{"public.a", "public.none"}, false); err == nil || !strings.Contains(err.Error(), "public.none") {
+		t.Fatalf("an unknown table gives %v", err)
+	}
+	must(t, s.Resync([]string{"public.a"}, false))
+	tables, err := s.Tables()
+	must(t, err)
+	want := map[string]position.Table{
+		"public.a": {State: position.Resync, Target: "a"},
+		"public.b": {State: position.Copied, Target: "b"},
+	}
+	if diff := cmp.Diff(want, tables); diff != "" {
+		t.Error(diff)
+	}
+	if plan, _, err := s.Copy("public.a"); err != nil || plan != nil {
+		t.Errorf("its copy's progress is still there: %q, %v", plan, err)
+	}
+	if saved, err := s.Saved(); err != nil || saved == nil {
+		t.Errorf("the position is gone: %v, %v", saved, err)
+	}
+	must(t, s.Resync(nil, true))
+	if saved, err := s.Saved(); err != nil || saved != nil {
+		t.Errorf("after all tables the position is %v, %v", saved, err)
+	}
+	tables, err = s.Tables()
+	must(t, err)
+	if tables["public.b"].State != position.Resync {
+		t.Errorf("table b is %v", tables["public.b"])
+	}
+}

@@ -49,6 +49,7 @@ func newRootCommand() *cobra.Command {
 		newCheckCommand(),
 		newPlanCommand(),
 		newStatusCommand(),
+		newResyncCommand(),
 		newTeardownCommand(),
 		newClickHouseCommand(),
 		newVersionCommand(),

@@ -75,6 +75,10 @@ func (b *board) add(t *table) {
 	if t.state == position.Copied {
 		s.State, s.SnapshotRows, s.SnapshotTotal = web.Catchup, t.kept.Rows, t.kept.Rows
 	}
+	if i, ok := b.index[s.Source]; ok {
+		b.status.Tables[i] = s
+		return
+	}
 	b.index[s.Source] = len(b.status.Tables)
 	b.status.Tables = append(b.status.Tables, s)
 }

@@ -39,6 +39,9 @@ func (p *Pipeline) copyTables(ctx context.Context) error {
 		}
 	}
 	first := p.saved.Position.IsZero()
+	if len(todo) == 0 && p.begun {
+		return nil
+	}
 	snap, err := p.cfg.Source.Begin(ctx, p.streaming(), sources, first)
 	if err != nil {
 		return err
@@ -52,6 +55,7 @@ func (p *Pipeline) copyTables(ctx context.Context) error {
 		}
 		seam.Reach("first-saved")
 	}
+	p.begun = true
 	p.board.setSaved(p.saved.Position)
 	var copies []*copying
 	for _, t := range todo {

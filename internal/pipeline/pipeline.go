@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -66,13 +67,15 @@ type Pipeline struct {
 	metrics *metrics
 	board   *board
 	saved   position.Saved
+	begun   bool // the source has been told of the tables
 
-	tables []*table // in the source's order
+	tables  []*table        // of this run
+	refused map[string]bool // tables that came and cannot be replicated
 }
 
 // New returns a Pipeline.
 func New(cfg Config) *Pipeline {
-	p := &Pipeline{cfg: cfg, log: cfg.Logger, board: newBoard(cfg.Name, cfg.Source.Kind())}
+	p := &Pipeline{cfg: cfg, log: cfg.Logger, refused: make(map[string]bool), board: newBoard(cfg.Name, cfg.Source.Kind())}
 	p.metrics = newMetrics(cfg.Registry, cfg.Name, p.board)
 	return p
 }
@@ -91,33 +94,32 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go p.watch(watching)
-	if err := p.copyTables(ctx); err != nil {
-		if ctx.Err() != nil {
-			p.log.Info("stopped during the copy; the next run goes on with the chunks that are missing")
-			return nil
-		}
-		return err
-	}
 	if err := p.follow(ctx); err != nil {
 		return err
 	}
 	if failed := p.board.failed(); p.cfg.Once && len(failed) > 0 {
-		return fmt.Errorf("%w: %s", ErrTablesFailed, failed)
+		return fmt.Errorf("%w: %s", ErrTablesFailed, strings.Join(failed, ", "))
 	}
 	return nil
 }
 
-// follow streams, and streams again after the source was lost.
+// follow copies and streams, and does so again after the source was lost or
+// when tables have come.
 func (p *Pipeline) follow(ctx context.Context) error {
-	if len(p.streaming()) == 0 {
-		return errors.New("no table is left to follow: all have failed (see above)")
-	}
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
 	for {
 		start := time.Now()
-		err := p.session(ctx)
-		if err == nil || !errors.Is(err, source.ErrDisconnected) {
+		err := p.copyAndStream(ctx)
+		switch {
+		case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, source.ErrDisconnected)):
+			return nil
+		case errors.Is(err, errTablesCame):
+			if err := p.adopt(ctx); err != nil && !errors.Is(err, source.ErrDisconnected) {
+				return err
+			}
+			continue
+		case err == nil || !errors.Is(err, source.ErrDisconnected):
 			return err
 		}
 		if time.Since(start) > steadyAfter {
@@ -135,6 +137,17 @@ func (p *Pipeline) follow(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// copyAndStream copies what is not copied yet, then streams.
+func (p *Pipeline) copyAndStream(ctx context.Context) error {
+	if err := p.copyTables(ctx); err != nil {
+		return err
+	}
+	if len(p.streaming()) == 0 {
+		return errors.New("no table is left to follow: all have failed")
+	}
+	return p.session(ctx)
 }
 
 // watch keeps the board's end of the log fresh.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/millrace/millrace/mapper"
 	"github.com/millrace/millrace/position"
+	"github.com/millrace/millrace/sink"
 	"github.com/millrace/millrace/sink/clickhouse"
 	"github.com/millrace/millrace/source"
 )
@@ -42,14 +43,9 @@ func (p *Pipeline) prepare(ctx context.Context) error {
 	for i, t := range selected {
 		was, known := kept[t.String()]
 		delete(kept, t.String())
-		row := &table{source: t, plan: plans[i], state: position.Waiting, kept: was, known: known}
-		if known {
-			row.state = was.State
-		}
-		p.tables = append(p.tables, row)
-		p.board.add(row)
+		p.add(&table{source: t, plan: plans[i], state: position.Waiting, kept: was, known: known})
 	}
-	if err := p.dropProblems(); err != nil {
+	if err := p.dropProblems(p.tables); err != nil {
 		return err
 	}
 	for name := range kept {
@@ -58,7 +54,22 @@ func (p *Pipeline) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.prepareTarget(ctx)
+	if err := p.cfg.Target.CreateDatabase(ctx); err != nil {
+		return err
+	}
+	if err := p.cfg.Target.CreateDeadLetters(ctx); err != nil {
+		return err
+	}
+	return p.prepareTarget(ctx, p.tables)
+}
+
+// add takes a table into this run.
+func (p *Pipeline) add(t *table) {
+	if t.known && t.kept.State != position.Resync {
+		t.state = t.kept.State
+	}
+	p.tables = append(p.tables, t)
+	p.board.add(t)
 }
 
 // identify makes sure that the source is the one that the position is of.
@@ -97,29 +108,39 @@ func Plans(tables []*source.Table, options func(*source.Table) mapper.Options, t
 		if t.Problem != nil {
 			continue
 		}
-		plan, err := mapper.NewPlan(t, options(t), target.Has)
-		if err == nil {
-			err = clickhouse.CheckNames(plan)
-		}
+		plan, err := newPlan(t, options(t), target, owner)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if other := owner[plan.Target]; other != nil {
-			errs = append(errs, fmt.Errorf("tables %s and %s would both go to %s: set target for one of them, or target.table_name to \"{schema}_{table}\"", other, t, plan.Target))
-		}
-		owner[plan.Target] = t
 		plans[i] = plan
 	}
 	return plans, errors.Join(errs...)
 }
 
+// newPlan decides how one table is written; owner has the tables before it by
+// their targets.
+func newPlan(t *source.Table, o mapper.Options, target *clickhouse.Target, owner map[string]*source.Table) (*mapper.Plan, error) {
+	plan, err := mapper.NewPlan(t, o, target.Has)
+	if err != nil {
+		return nil, err
+	}
+	if err := clickhouse.CheckNames(plan); err != nil {
+		return nil, err
+	}
+	if other := owner[plan.Target]; other != nil {
+		return nil, fmt.Errorf("tables %s and %s would both go to %s: set target for one of them, or target.table_name to \"{schema}_{table}\"", other, t, plan.Target)
+	}
+	owner[plan.Target] = t
+	return plan, nil
+}
+
 // dropProblems leaves out tables that cannot be replicated, or refuses to
 // start for one that the user named.
-func (p *Pipeline) dropProblems() error {
+func (p *Pipeline) dropProblems(tables []*table) error {
 	var named []error
 	good := 0
-	for _, t := range p.tables {
+	for _, t := range tables {
 		for _, note := range t.source.Notes {
 			p.log.Warn("note", "table", t.source.String(), "note", note)
 		}
@@ -132,9 +153,9 @@ func (p *Pipeline) dropProblems() error {
 			named = append(named, err)
 			continue
 		}
-		p.log.Error("table is left out", "table", t.source.String(), "error", t.source.Problem)
-		t.state = position.Failed
-		p.board.fail(t.source.String(), t.source.Problem)
+		if err := p.leaveOut(t, err); err != nil {
+			return err
+		}
 	}
 	if len(named) > 0 {
 		return errors.Join(named...)
@@ -145,16 +166,23 @@ func (p *Pipeline) dropProblems() error {
 	return nil
 }
 
+// leaveOut fails a table that cannot be replicated. One that was followed is
+// noted as failed first: its changes are missing from here on, and only a new
+// copy brings them.
+func (p *Pipeline) leaveOut(t *table, err *mapper.TableError) error {
+	if t.known && t.state != position.Failed {
+		return p.keepFailed(err)
+	}
+	t.state = position.Failed
+	p.log.Error("table is left out", "table", err.Table, "error", err.Err)
+	p.board.fail(err.Table, err.Err)
+	return nil
+}
+
 // prepareTarget checks the target tables that exist and creates the others.
-func (p *Pipeline) prepareTarget(ctx context.Context) error {
-	if err := p.cfg.Target.CreateDatabase(ctx); err != nil {
-		return err
-	}
-	if err := p.cfg.Target.CreateDeadLetters(ctx); err != nil {
-		return err
-	}
+func (p *Pipeline) prepareTarget(ctx context.Context, tables []*table) error {
 	var names []string
-	for _, t := range p.tables {
+	for _, t := range tables {
 		if t.plan != nil {
 			names = append(names, t.plan.Target)
 		}
@@ -163,36 +191,46 @@ func (p *Pipeline) prepareTarget(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for _, t := range p.tables {
-		if t.plan == nil || t.state == position.Failed {
-			if t.known && t.state == position.Failed {
-				p.log.Error("table failed in an earlier run and is not followed", "table", t.source.String(), "error", t.kept.Error,
-					"hint", "run `millrace resync "+t.source.String()+"` to copy it again")
-				p.board.fail(t.source.String(), errors.New(t.kept.Error))
+	for _, t := range tables {
+		switch {
+		case t.plan == nil:
+		case t.state == position.Failed:
+			p.log.Error("table failed in an earlier run and is not followed", "table", t.source.String(), "error", t.kept.Error,
+				"hint", "run "+resyncCommand(t.source))
+			p.board.fail(t.source.String(), errors.New(t.kept.Error))
+		default:
+			if err := p.prepareTable(ctx, t); err != nil {
+				errs = append(errs, &mapper.TableError{Table: t.source.String(), Err: err})
 			}
-			continue
-		}
-		if err := p.prepareTable(ctx, t); err != nil {
-			errs = append(errs, &mapper.TableError{Table: t.source.String(), Err: err})
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// resyncCommand is what a user runs to copy a table again.
+func resyncCommand(t *source.Table) string { return "`millrace resync " + t.String() + "`" }
+
 // prepareTable checks or creates one target table and notes that it is ours.
 func (p *Pipeline) prepareTable(ctx context.Context, t *table) error {
 	exists, err := p.cfg.Target.Check(ctx, t.plan)
+	var unfit *sink.TableError
+	if errors.As(err, &unfit) && t.state == position.Copied {
+		return p.keepFailed(&mapper.TableError{Table: t.source.String(), Err: source.WithHint(err, "then run "+resyncCommand(t.source))})
+	}
 	if err != nil {
 		return err
 	}
-	if t.known {
+	switch {
+	case t.known && t.kept.State != position.Resync:
 		return p.checkKnown(ctx, t, exists)
+	case !exists:
+		err = p.cfg.Target.Create(ctx, t.plan)
+	case t.known:
+		err = p.cfg.Target.Truncate(ctx, t.plan.Target)
+	default:
+		err = p.refuseFilled(ctx, t)
 	}
-	if exists {
-		if err := p.refuseFilled(ctx, t); err != nil {
-			return err
-		}
-	} else if err := p.cfg.Target.Create(ctx, t.plan); err != nil {
+	if err != nil {
 		return err
 	}
 	t.kept = position.Table{State: position.Waiting, Target: t.plan.Target}
@@ -219,7 +257,7 @@ func (p *Pipeline) refuseFilled(ctx context.Context, t *table) error {
 func (p *Pipeline) checkKnown(ctx context.Context, t *table, exists bool) error {
 	if t.kept.Target != t.plan.Target {
 		return source.WithHint(fmt.Errorf("it was copied to table %s, and is now to go to %s", t.kept.Target, t.plan.Target),
-			"set its target back, or copy it again with `millrace resync "+t.source.String()+"`")
+			"set its target back, or copy it again with "+resyncCommand(t.source))
 	}
 	uuid, err := p.cfg.Target.UUID(ctx, t.plan.Target)
 	if err != nil {
@@ -227,7 +265,7 @@ func (p *Pipeline) checkKnown(ctx context.Context, t *table, exists bool) error 
 	}
 	if !exists || uuid != t.kept.UUID {
 		return source.WithHint(fmt.Errorf("target table %s is gone or was replaced since it was copied", p.cfg.Target.Name(t.plan.Target)),
-			"check target.dsn; to copy the table again, run `millrace resync "+t.source.String()+"`")
+			"check target.dsn; to copy the table again, run "+resyncCommand(t.source))
 	}
 	highest, err := p.cfg.Target.MaxVersion(ctx, t.plan.Target)
 	if err != nil {

@@ -26,7 +26,7 @@ var errCaughtUp = errors.New("caught up")
 func (p *Pipeline) session(ctx context.Context) error {
 	until, err := p.cfg.Source.Latest(ctx)
 	if err != nil {
-		return p.orStopped(ctx, err)
+		return err
 	}
 	p.board.setLatest(until)
 	reading, stop := context.WithCancelCause(ctx)
@@ -54,11 +54,14 @@ func (p *Pipeline) session(ctx context.Context) error {
 		},
 		Logger: p.log,
 	})
+	if !p.cfg.Once {
+		go p.discover(reading, func() { stop(errTablesCame) })
+	}
 	p.board.following()
 	if p.saved.Position.Order >= until.Order && p.board.caughtUp(p.log) && p.cfg.Once {
 		return nil
 	}
-	return p.orStopped(ctx, p.readAndFlush(reading, m, f))
+	return p.readAndFlush(reading, m, f)
 }
 
 // readAndFlush runs the reader and the flusher. When the reader ends, for
@@ -73,7 +76,7 @@ func (p *Pipeline) readAndFlush(ctx context.Context, m *mapper.Mapper, f *sink.F
 	g.Go(func() error {
 		defer m.Close()
 		err := p.cfg.Source.Stream(reading, from, tables, m)
-		if errors.Is(context.Cause(ctx), errCaughtUp) || errors.Is(err, source.ErrDisconnected) {
+		if ended(ctx) != nil || errors.Is(err, source.ErrDisconnected) {
 			lost = err
 			return nil
 		}
@@ -89,18 +92,22 @@ func (p *Pipeline) readAndFlush(ctx context.Context, m *mapper.Mapper, f *sink.F
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if errors.Is(context.Cause(ctx), errCaughtUp) {
+	switch cause := ended(ctx); {
+	case cause == nil:
+		return lost
+	case errors.Is(cause, errCaughtUp):
 		return nil
+	default:
+		return cause
 	}
-	return lost
 }
 
-// orStopped turns the error that a stop brings about into nil.
-func (p *Pipeline) orStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, source.ErrDisconnected)) {
-		return nil
+// ended returns why a session was ended from inside, nil if it was not.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, errCaughtUp) || errors.Is(cause, errTablesCame) {
+		return cause
 	}
-	return err
+	return nil
 }
 
 // planFor returns the plan of a table that the log announces.
@@ -113,7 +120,7 @@ func (p *Pipeline) planFor(_ context.Context, t *source.Table) (*mapper.Plan, er
 			return known.plan, nil
 		}
 		return nil, source.WithHint(errors.New("its columns changed while it was followed"),
-			"change the target table accordingly or drop it, and copy it again with `millrace resync "+t.String()+"`")
+			"change the target table accordingly or drop it, and copy it again with "+resyncCommand(t))
 	}
 	return nil, errors.New("it was not there when this run began")
 }

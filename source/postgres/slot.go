@@ -24,7 +24,7 @@ const (
 )
 
 // startOver is the way out when the log that continues the copy is gone.
-const startOver = "run millrace teardown, remove the state file and the target tables, and start again"
+const startOver = "run `millrace resync --all` to copy everything again, and start anew"
 
 // slotInfo is what pg_replication_slots says of our slot.
 type slotInfo struct {

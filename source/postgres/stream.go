@@ -74,7 +74,7 @@ func (s *Source) checkSlot(ctx context.Context, start pglogrepl.LSN) (time.Durat
 	if slot.confirmed > start {
 		return 0, source.WithHint(
 			fmt.Errorf("slot %q is at %s, ahead of the saved position %s: the server no longer has what lies between", s.cfg.Slot, slot.confirmed, start),
-			"if an older state file was restored, bring back the newest one; otherwise run `millrace teardown`, remove the state file and the target tables, and run again")
+			"if an older state file was restored, bring back the newest one; otherwise "+startOver)
 	}
 	var millis int64
 	err = conn.QueryRow(ctx, "SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout'").Scan(&millis)
