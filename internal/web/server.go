@@ -105,6 +105,8 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := h.Shutdown(drain); err != nil {
 		_ = h.Close() // cuts off those that did not finish
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP on %s: %w", s.Addr(), err)
+	}
 	return nil
 }
