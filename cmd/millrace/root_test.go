@@ -30,7 +30,7 @@ func TestCommandLine(t *testing.T) {
 		{"version", versionText(), ""},
 		{"--version", versionText(), ""},
 		{"completion zsh --help", "autocompletion script for the zsh shell", ""},
-		{"versoin", "", "unknown command versoin; did you mean version?; see 'millrace --help'"},
+		{"verzion", "", "unknown command verzion; did you mean version?; see 'millrace --help'"},
 		{"frobnicate", "", "unknown command frobnicate; there are "},
 		{"version now", "", "millrace version: takes no arguments; values belong to flags, like --source DSN; see 'millrace version --help'"},
 		{"completion bash now", "", "millrace completion bash: takes no arguments"},

@@ -144,8 +144,16 @@ func TestNoSecretInMisplacedValues(t *testing.T) {
 		told(t, file, err)
 	}
 	for _, args := range [][]string{
-		{"--sorce=" + dsn}, {"-source=" + dsn}, {"-s=" + dsn}, {"--=" + dsn}, {"--" + dsn}, {"--config", dsn}, {"--set", dsn}, {"--set", dsn + "=x"},
-		{"--set", "source.dsn:" + dsn}, {"--set", "source.dsn " + dsn + "?x=y"},
+		{"--sorce=" + dsn},
+		{"-source=" + dsn},
+		{"-s=" + dsn},
+		{"--=" + dsn},
+		{"--" + dsn},
+		{"--config", dsn},
+		{"--set", dsn},
+		{"--set", dsn + "=x"},
+		{"--set", "source.dsn:" + dsn},
+		{"--set", "source.dsn " + dsn + "?x=y"},
 	} {
 		_, err := load(t, "", args...)
 		told(t, strings.Join(args, " "), err)
