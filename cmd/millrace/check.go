@@ -23,11 +23,8 @@ warn or FAIL, with the statement that mends it. The exit code is 1 if there is
 a FAIL.`,
 		Example: `  millrace check --config shop.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd)
+			c, err := loadConfig(cmd, "source.dsn", "target.dsn")
 			if err != nil {
-				return err
-			}
-			if err := c.Require("source.dsn", "target.dsn"); err != nil {
 				return err
 			}
 			return check(cmd.Context(), c, cmd.OutOrStdout())

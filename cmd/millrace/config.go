@@ -77,8 +77,8 @@ func (c *Config) Table(schema, name string) *TableConfig {
 	return nil
 }
 
-// Require returns a usage error for the keys among names that have no value.
-func (c *Config) Require(names ...string) error {
+// require returns a usage error for the keys among names that have no value.
+func (c *Config) require(names []string) error {
 	values := map[string]string{"source.dsn": c.Source.DSN, "target.dsn": c.Target.DSN}
 	var missing []error
 	for _, name := range names {
@@ -109,8 +109,9 @@ func (c *Config) derive() {
 
 // loadConfig reads the configuration of a command that has the flags of
 // addConfigFlags: file, then environment, then flags, later ones winning. The
-// error is a usage error that names every fault found.
-func loadConfig(cmd *cobra.Command) (*Config, error) {
+// error is a usage error that names every fault found, or the required keys
+// that have no value.
+func loadConfig(cmd *cobra.Command, required ...string) (*Config, error) {
 	l := loader{viper: viper.New(), origin: map[string]string{}}
 	l.defaults()
 	l.file(cmd)
@@ -127,7 +128,7 @@ func loadConfig(cmd *cobra.Command) (*Config, error) {
 		return nil, usage(errors.Join(l.faults...))
 	}
 	c.derive()
-	return c, nil
+	return c, c.require(required)
 }
 
 // A loader gathers values in viper, which knows what outranks what.

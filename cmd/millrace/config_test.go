@@ -286,10 +286,10 @@ func TestRequire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Require("target.dsn"); err != nil {
+	if err := c.require([]string{"target.dsn"}); err != nil {
 		t.Error(err)
 	}
-	err = c.Require("source.dsn", "target.dsn")
+	err = c.require([]string{"source.dsn", "target.dsn"})
 	wantFault(t, err, "source.dsn is not set; set it by --source, by MILLRACE_SOURCE_DSN, by a file named in MILLRACE_SOURCE_DSN_FILE, or in millrace.yaml")
 }
 

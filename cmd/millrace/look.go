@@ -55,11 +55,8 @@ the source no longer keeps its log for this pipeline. The target tables and the
 state file stay; neither can be followed any further.`,
 		Example: `  millrace teardown --config shop.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd)
+			c, err := loadConfig(cmd, "source.dsn")
 			if err != nil {
-				return err
-			}
-			if err := c.Require("source.dsn"); err != nil {
 				return err
 			}
 			src := newSource(c, noMemory{}, newLogger(c))

@@ -21,11 +21,8 @@ that run would send to ClickHouse. Nothing is changed. A table that cannot be
 replicated is named with the reason.`,
 		Example: `  millrace plan --source "$PG" --target "$CH" --tables public.orders`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd)
+			c, err := loadConfig(cmd, "source.dsn", "target.dsn")
 			if err != nil {
-				return err
-			}
-			if err := c.Require("source.dsn", "target.dsn"); err != nil {
 				return err
 			}
 			return plan(cmd.Context(), c, cmd.OutOrStdout())

@@ -34,11 +34,8 @@ and /readyz.`,
   millrace run --source "$PG" --target embedded:./clickhouse --tables 'public.*,!public.audit_*'
   millrace run --once     copy, catch up with where the log is now, and end`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd)
+			c, err := loadConfig(cmd, "source.dsn", "target.dsn")
 			if err != nil {
-				return err
-			}
-			if err := c.Require("source.dsn", "target.dsn"); err != nil {
 				return err
 			}
 			return run(cmd.Context(), c, once)
@@ -61,6 +58,10 @@ func run(ctx context.Context, c *Config, once bool) error {
 	defer store.Close()
 	src := newSource(c, store, log)
 	defer src.Close()
+	// Whatever is wrong with the source is worth knowing before anything starts.
+	if _, err := reach(ctx, log, func() ([]*source.Table, error) { return src.Tables(ctx) }); err != nil {
+		return err
+	}
 	target, closing, err := openTarget(ctx, c, log)
 	if err != nil {
 		return err
