@@ -15,7 +15,7 @@ import (
 )
 
 // drainTimeout bounds the last flush after a stop was asked for.
-const drainTimeout = 30 * time.Second
+const drainTimeout = 20 * time.Second
 
 // errCaughtUp ends a stream that was to run once.
 var errCaughtUp = errors.New("caught up")
@@ -76,8 +76,8 @@ func (p *Pipeline) readAndFlush(ctx context.Context, m *mapper.Mapper, f *sink.F
 	g.Go(func() error {
 		defer m.Close()
 		err := p.cfg.Source.Stream(reading, from, tables, m)
-		if ended(ctx) != nil || errors.Is(err, source.ErrDisconnected) {
-			lost = err
+		if ctx.Err() != nil || errors.Is(err, source.ErrDisconnected) {
+			lost = err // the flusher has its own say
 			return nil
 		}
 		return err

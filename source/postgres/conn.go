@@ -43,6 +43,7 @@ var pins = map[string]string{
 	"statement_timeout":                   "0",
 	"lock_timeout":                        "0",
 	"idle_in_transaction_session_timeout": "0",
+	"idle_session_timeout":                "0",
 }
 
 // config reads the DSN and pins the settings.
@@ -81,7 +82,19 @@ func (s *Source) connect(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, connectError(&c.Config, err)
 	}
-	return conn, nil
+	return conn, pinLater(ctx, conn.PgConn())
+}
+
+// pinLater pins what only newer servers know.
+func pinLater(ctx context.Context, conn *pgconn.PgConn) error {
+	if serverVersion(conn) < 17 {
+		return nil
+	}
+	if _, err := conn.Exec(ctx, "SET transaction_timeout = 0").ReadAll(); err != nil {
+		closeConn(conn)
+		return fmt.Errorf("set transaction_timeout: %w", classify(err))
+	}
+	return nil
 }
 
 // connectReplication opens a session that takes replication commands and SQL
@@ -100,7 +113,7 @@ func (s *Source) connectReplication(ctx context.Context, readBuffer int) (*pgcon
 	if err != nil {
 		return nil, connectError(&c.Config, err)
 	}
-	return conn, nil
+	return conn, pinLater(ctx, conn)
 }
 
 // connectError says where a connection was tried and why it failed, and
