@@ -45,8 +45,12 @@ func letterColumns(letters []mapper.Letter) []proto.InputColumn {
 		commit.Data = append(commit.Data, proto.DateTime64(l.Time))
 	}
 	return []proto.InputColumn{
-		{Name: "table", Data: &table}, {Name: "column", Data: &column}, {Name: "key", Data: &key},
-		{Name: "value", Data: &value}, {Name: "reason", Data: &reason},
-		{Name: "version", Data: &version}, {Name: "commit_time", Data: &commit},
+		{Name: "table", Data: &table},
+		{Name: "column", Data: &column},
+		{Name: "key", Data: &key},
+		{Name: "value", Data: &value},
+		{Name: "reason", Data: &reason},
+		{Name: "version", Data: &version},
+		{Name: "commit_time", Data: &commit},
 	}
 }

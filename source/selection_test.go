@@ -117,8 +117,17 @@ func TestEdits(t *testing.T) {
 		pattern, name string
 		want          int
 	}{
-		{"", "", 0}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "", 3}, {"", "abc", 3},
-		{"kitten", "sitting", 3}, {"a*", "abcdef", 0}, {"*c", "abc", 0}, {"x*", "abc", 1}, {"a?c", "abc", 0}, {"*", "", 0},
+		{"", "", 0},
+		{"abc", "abc", 0},
+		{"abc", "abd", 1},
+		{"abc", "", 3},
+		{"", "abc", 3},
+		{"kitten", "sitting", 3},
+		{"a*", "abcdef", 0},
+		{"*c", "abc", 0},
+		{"x*", "abc", 1},
+		{"a?c", "abc", 0},
+		{"*", "", 0},
 	} {
 		if got := edits(tt.pattern, tt.name); got != tt.want {
 			t.Errorf("edits(%q, %q) = %d, want %d", tt.pattern, tt.name, got, tt.want)

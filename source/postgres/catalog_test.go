@@ -316,8 +316,12 @@ func TestDescribeAndMark(t *testing.T) {
 		return text
 	}
 	for _, change := range []struct{ table, statement string }{
-		{"public.t", `VACUUM FULL t`}, {"public.t", `TRUNCATE t`}, {"public.t", `ALTER TABLE t ALTER a TYPE bigint`},
-		{"public.p", `VACUUM FULL p1`}, {"public.p", `CREATE TABLE p2 PARTITION OF p DEFAULT`}, {"public.p", `ALTER TABLE p DETACH PARTITION p1`},
+		{"public.t", `VACUUM FULL t`},
+		{"public.t", `TRUNCATE t`},
+		{"public.t", `ALTER TABLE t ALTER a TYPE bigint`},
+		{"public.p", `VACUUM FULL p1`},
+		{"public.p", `CREATE TABLE p2 PARTITION OF p DEFAULT`},
+		{"public.p", `ALTER TABLE p DETACH PARTITION p1`},
 	} {
 		before := markOf(change.table)
 		if again := markOf(change.table); again != before {

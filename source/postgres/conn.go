@@ -177,7 +177,7 @@ func isSendersFull(err *pgconn.PgError) bool {
 // as long as it lasts.
 func (s *Source) lockPipeline(ctx context.Context, conn *pgx.Conn) error {
 	h := fnv.New64a()
-	io.WriteString(h, "millrace slot "+s.cfg.Slot)
+	h.Write([]byte("millrace slot " + s.cfg.Slot)) // a hash takes everything
 	key := int64(h.Sum64())
 	var locked bool
 	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", key).Scan(&locked); err != nil {

@@ -167,7 +167,7 @@ func TestClassify(t *testing.T) {
 		}
 	}
 	for _, err := range []error{nil, context.Canceled, errors.New("other"), &pgconn.PgError{Code: "40001", SeverityUnlocalized: "ERROR"}, &pgconn.PgError{Code: "42P01"}} {
-		if got := classify(err); got != err {
+		if got := classify(err); got != err { //nolint:errorlint // the very same
 			t.Errorf("classify(%v) = %v", err, got)
 		}
 	}

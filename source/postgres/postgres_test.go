@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -27,7 +26,7 @@ func newTestSource(t *testing.T, dsn string, patterns ...string) *Source {
 	s := New(Config{
 		DSN: dsn, Name: name, Slot: name, Publication: name,
 		Select: source.Selection{Patterns: patterns, Default: "public"},
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() { s.Close() })
 	return s

@@ -150,8 +150,10 @@ func readAttributes(ctx context.Context, q querier, oids []uint32) (map[uint32][
 	attributes := make(map[uint32][]attribute, len(oids))
 	var oid uint32
 	var a attribute
-	_, err = pgx.ForEachRow(rows, []any{&oid, &a.num, &a.name, &a.typ, &a.mod, &a.dims,
-		&a.notNull, &a.generated, &a.native, &a.comment}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&oid, &a.num, &a.name, &a.typ, &a.mod, &a.dims,
+		&a.notNull, &a.generated, &a.native, &a.comment,
+	}, func() error {
 		attributes[oid] = append(attributes[oid], a)
 		return nil
 	})
@@ -183,8 +185,10 @@ func readIndexes(ctx context.Context, q querier, oids []uint32) (map[uint32][]in
 	indexes := make(map[uint32][]index, len(oids))
 	var oid uint32
 	var i index
-	_, err = pgx.ForEachRow(rows, []any{&oid, &i.name, &i.constraint, &i.primary, &i.identity,
-		&i.immediate, &i.partial, &i.columns, &i.notNull}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{
+		&oid, &i.name, &i.constraint, &i.primary, &i.identity,
+		&i.immediate, &i.partial, &i.columns, &i.notNull,
+	}, func() error {
 		indexes[oid] = append(indexes[oid], i)
 		i.columns = nil
 		return nil
