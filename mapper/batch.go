@@ -24,6 +24,7 @@ type Batch struct {
 	used   []*Block // in the order of their first row
 	rows   int
 	bytes  int
+	busy   bool // a transaction that concerns us ends in it
 }
 
 // Blocks returns the blocks that hold rows.
@@ -50,5 +51,5 @@ func (b *Batch) reset() {
 	}
 	b.Truncated, b.Failed, b.used = b.Truncated[:0], b.Failed[:0], b.used[:0]
 	b.Position, b.CommitTime = position.Position{}, time.Time{}
-	b.rows, b.bytes = 0, 0
+	b.rows, b.bytes, b.busy = 0, 0, false
 }

@@ -57,7 +57,8 @@ type Mapper struct {
 	routes map[*source.Table]*route
 	last   *route // of the row before
 	failed map[string]bool
-	taken  time.Time // when the last batch was taken
+	taken  time.Time // when the last batch with rows was taken
+	idled  time.Time // when the last one without was
 }
 
 // route is where rows of one shape go.
@@ -212,12 +213,12 @@ func (m *Mapper) truncate(ctx context.Context, to *route) error {
 func (m *Mapper) Commit(_ context.Context, c source.Commit) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	first := m.open.Position.IsZero()
+	news := m.open.Position.IsZero() || !c.Idle && !m.open.busy
 	m.open.Position = c.Position
 	if !c.Idle {
-		m.open.CommitTime = c.Time
+		m.open.CommitTime, m.open.busy = c.Time, true
 	}
-	if first {
+	if news {
 		m.wake.Broadcast()
 	}
 	return nil
@@ -253,8 +254,9 @@ func (m *Mapper) Close() {
 }
 
 // Next returns the next batch when it is due: a full one at once, another when
-// it holds a commit and Interval has passed since the one before. The caller
-// releases it, and has released all before.
+// it holds a commit and Interval has passed since the one before. A batch that
+// only moves the position does not hold up one with rows. The caller releases
+// it, and has released all before.
 func (m *Mapper) Next(ctx context.Context) (*Batch, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -271,7 +273,11 @@ func (m *Mapper) Next(ctx context.Context) (*Batch, error) {
 		if m.closed && !due {
 			return nil, io.EOF // an unfinished transaction comes again
 		}
-		wait := time.Until(m.taken.Add(m.cfg.Interval))
+		last := m.idled
+		if m.open.busy {
+			last = m.taken
+		}
+		wait := time.Until(last.Add(m.cfg.Interval))
 		if due && (m.closed || wait <= 0) {
 			b := m.open
 			m.open, m.free = m.free[0], m.free[1:]
@@ -288,7 +294,11 @@ func (m *Mapper) Next(ctx context.Context) (*Batch, error) {
 }
 
 func (m *Mapper) take(b *Batch) *Batch {
-	m.taken = time.Now()
+	if b.rows > 0 || len(b.Truncated) > 0 {
+		m.taken = time.Now()
+	} else {
+		m.idled = time.Now()
+	}
 	m.wake.Broadcast()
 	return b
 }
