@@ -39,7 +39,7 @@ func check(ctx context.Context, c *Config, w io.Writer) error {
 	src := newSource(c, noMemory{}, log)
 	defer src.Close()
 	findings := src.Check(ctx)
-	target, closing, err := openTarget(ctx, c, log)
+	target, closing, err := openTarget(ctx, c, log, 0)
 	if err != nil {
 		findings = append(findings, failure("target", err))
 	} else {

@@ -40,7 +40,7 @@ func plan(ctx context.Context, c *Config, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	target, closing, err := openTarget(ctx, c, log)
+	target, closing, err := openTarget(ctx, c, log, 0)
 	if err != nil {
 		return err
 	}

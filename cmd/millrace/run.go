@@ -59,10 +59,10 @@ func run(ctx context.Context, c *Config, once bool) error {
 	src := newSource(c, store, log)
 	defer src.Close()
 	// Whatever is wrong with the source is worth knowing before anything starts.
-	if _, err := reach(ctx, log, func() ([]*source.Table, error) { return src.Tables(ctx) }); err != nil {
+	if _, err := reach(ctx, log, startPatience, func() ([]*source.Table, error) { return src.Tables(ctx) }); err != nil {
 		return err
 	}
-	target, closing, err := openTarget(ctx, c, log)
+	target, closing, err := openTarget(ctx, c, log, startPatience)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/millrace/millrace/source/postgres"
 )
 
-// startPatience is how long a start waits for a server that may be starting too.
+// startPatience is how long run waits for a server that may be starting too.
+// Commands that only look wait for none.
 const startPatience = 30 * time.Second
 
 // newSource returns the source that source.dsn names. It does not connect.
@@ -31,8 +32,9 @@ func newSource(c *Config, memory source.Memory, log *slog.Logger) source.Source 
 }
 
 // openTarget connects to the target, and starts it first where it is the
-// embedded one. closing undoes both.
-func openTarget(ctx context.Context, c *Config, log *slog.Logger) (target *clickhouse.Target, closing func(), err error) {
+// embedded one. A server out of reach is waited for as long as patience lasts.
+// closing undoes both.
+func openTarget(ctx context.Context, c *Config, log *slog.Logger, patience time.Duration) (target *clickhouse.Target, closing func(), err error) {
 	dsn, stop := c.Target.DSN, func() {}
 	if dir, ok := strings.CutPrefix(dsn, embeddedScheme); ok {
 		server, err := embedded.Start(ctx, embedded.Config{Dir: dir, Logger: log})
@@ -48,7 +50,7 @@ func openTarget(ctx context.Context, c *Config, log *slog.Logger) (target *click
 		}
 	}
 	config := clickhouse.Config{DSN: dsn, RunID: uuid.NewString(), Logger: log}
-	target, err = reach(ctx, log, func() (*clickhouse.Target, error) { return clickhouse.Open(ctx, config) })
+	target, err = reach(ctx, log, patience, func() (*clickhouse.Target, error) { return clickhouse.Open(ctx, config) })
 	if err != nil {
 		stop()
 		return nil, nil, err
@@ -63,8 +65,8 @@ func openTarget(ctx context.Context, c *Config, log *slog.Logger) (target *click
 
 // reach calls open again for a while when its error may pass, so that services
 // that start together find each other.
-func reach[T any](ctx context.Context, log *slog.Logger, open func() (T, error)) (opened T, err error) {
-	deadline := time.Now().Add(startPatience)
+func reach[T any](ctx context.Context, log *slog.Logger, patience time.Duration, open func() (T, error)) (opened T, err error) {
+	deadline := time.Now().Add(patience)
 	err = sink.Retry(ctx, log, func() error {
 		opened, err = open()
 		if err != nil && time.Now().After(deadline) {
