@@ -33,14 +33,18 @@ type Fetch func(ctx context.Context, t *source.Table, key []source.Cell, columns
 // ClickHouse. A value is looked for, in this order:
 //
 //  1. in the row's predecessor inside the block;
-//  2. in ClickHouse at the row's key, if what is there is of this version or
-//     above: then this row was written before and is being repeated;
-//  3. in ClickHouse at the key that the row had before, up to this version;
-//  4. in the source, at the row's key.
+//  2. in ClickHouse, in the row that wins at the row's key; where the key has
+//     changed, only if that is of a later version, as in a repetition;
+//  3. in the source, at the row's key;
+//  4. where the source has no such row any more, in ClickHouse at the key that
+//     the row had before.
 //
-// What is found by 2 or 4 may be of a later state than the row's. That does no
-// harm at this key, where the later state wins, but it is not handed on to a
-// row at another key: that one is looked for by itself.
+// What is found by 2 to 4 may be of a later state than the row's: the log may
+// be read again, or have been behind the copy or the source when the value was
+// taken. That does no harm at this key, where the later state wins in the end.
+// At another key it would stay, so such a value is borrowed: it is not handed
+// on to a row that moves away. For the same reason ClickHouse's row at the old
+// key comes last: nobody can tell any more whether its value was borrowed.
 type Resolver struct {
 	Target Target
 	Fetch  Fetch
@@ -64,13 +68,13 @@ type lineage struct {
 // Block resolves the waiting rows of b. It may be called again after an error.
 func (r *Resolver) Block(ctx context.Context, b *mapper.Block) error {
 	l := trace(b)
-	if open := l.inherit(nil); len(open) > 0 {
-		stored, err := r.stored(ctx, b, open)
+	if open := l.inherit(); len(open) > 0 {
+		stored, err := r.stored(ctx, l, open)
 		if err != nil {
 			return fmt.Errorf("look up unchanged values in %s: %w", b.Plan.Target, err)
 		}
-		for _, p := range l.inherit(stored) {
-			if err := r.fetch(ctx, l, p, stored); err != nil {
+		for _, p := range open {
+			if err := r.complete(ctx, l, p, stored); err != nil {
 				return fmt.Errorf("look up unchanged values of %s in the source: %w", b.Plan.Source, err)
 			}
 		}
@@ -114,18 +118,15 @@ func (l *lineage) origin(p *mapper.Pending) int {
 	return p.Row
 }
 
-// inherit finds values in the block and in stored, and returns the rows that
-// still miss some, in order.
-func (l *lineage) inherit(stored *index) []*mapper.Pending {
+// inherit finds the values that the block has, and returns the rows that still
+// miss some, in order.
+func (l *lineage) inherit() []*mapper.Pending {
 	var open []*mapper.Pending
 	for i := range l.block.Pending() {
 		p := &l.block.Pending()[i]
 		missing := false
 		for _, c := range p.Columns {
-			if _, ok := l.values[p.Row][c]; ok {
-				continue
-			}
-			if v, ok := l.find(p, c, stored); ok {
+			if v, ok := l.predecessor(p, c); ok {
 				l.values[p.Row][c] = v
 			} else {
 				missing = true
@@ -138,76 +139,117 @@ func (l *lineage) inherit(stored *index) []*mapper.Pending {
 	return open
 }
 
-// find looks for one value.
-func (l *lineage) find(p *mapper.Pending, c int, stored *index) (found, bool) {
-	was, inBlock := l.predecessor(p, c)
-	if inBlock && !was.borrowed {
-		return was, true
-	}
-	if stored == nil {
-		return found{}, false
-	}
-	if at, ok := stored.newest(l.block.Key(nil, p.Row), ^uint64(0)); ok && stored.Version[at] >= p.Version {
-		if stored.Deleted[at] != 0 {
-			// The row was moved or deleted later in the log, and nothing that
-			// is written here outlives that.
-			return found{from: l.block.Column(c), at: p.Row, borrowed: true}, true
-		}
-		return found{from: stored.Columns[c], at: at, borrowed: true}, true
-	}
-	if at, ok := stored.newest(l.block.Key(nil, l.origin(p)), p.Version); ok && stored.Deleted[at] == 0 {
-		return found{from: stored.Columns[c], at: at}, true
-	}
-	return was, inBlock
+// alive returns the row before p's in the block, if that is not a tombstone.
+func (l *lineage) alive(p *mapper.Pending) (int, bool) {
+	row := l.before[l.origin(p)]
+	return row, row >= 0 && !l.block.Deleted(row)
 }
 
-// predecessor returns the value of the row before p's in the block.
+// predecessor returns the value of the row before p's in the block, if p may
+// inherit it and it is known.
 func (l *lineage) predecessor(p *mapper.Pending, c int) (found, bool) {
-	row := l.before[l.origin(p)]
-	if row < 0 || l.block.Deleted(row) {
+	row, ok := l.alive(p)
+	if !ok {
 		return found{}, false
 	}
 	if before := l.waiting[row]; before != nil && slices.Contains(before.Columns, c) {
 		v, ok := l.values[row][c]
-		return v, ok
+		return v, ok && !(v.borrowed && p.Old >= 0)
 	}
 	return found{from: l.block.Column(c), at: row}, true
 }
 
-// fetch asks the source for what p still misses. A row that is not there any
-// more keeps a default: the log will tell what became of it.
-func (r *Resolver) fetch(ctx context.Context, l *lineage, p *mapper.Pending, stored *index) error {
-	plan := l.block.Plan
-	var missing, from []int
+// complete finds what p still misses; the rows before p miss nothing.
+func (r *Resolver) complete(ctx context.Context, l *lineage, p *mapper.Pending, stored *index) error {
+	var missing []int
 	for _, c := range p.Columns {
-		if v, ok := l.find(p, c, stored); ok {
+		if _, ok := l.values[p.Row][c]; ok {
+			continue
+		}
+		v, ok := l.predecessor(p, c)
+		if !ok {
+			v, ok = l.lookUp(p, c, stored)
+		}
+		if ok {
 			l.values[p.Row][c] = v
-		} else if _, ok := l.values[p.Row][c]; !ok {
-			missing, from = append(missing, c), append(from, plan.Columns[c].From)
+		} else {
+			missing = append(missing, c)
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
+	return r.fetch(ctx, l, p, missing, stored)
+}
+
+// lookUp takes a value from the row that wins at p's key in ClickHouse.
+func (l *lineage) lookUp(p *mapper.Pending, c int, stored *index) (found, bool) {
+	at, ok := stored.winner(l.block.Key(nil, p.Row))
+	if !ok {
+		return found{}, false
+	}
+	moved, above := p.Old >= 0, stored.Version[at] > p.Version
+	switch {
+	case stored.Deleted[at] == 0:
+		return found{from: stored.Columns[c], at: at, borrowed: true}, above || !moved
+	case above, !moved && stored.Version[at] == p.Version:
+		// The row was deleted or moved away later in the log, and nothing that
+		// is written here outlives that. (Of its own version a moved row may
+		// find the tombstone of the row that left the key to make room for it.)
+		return l.none(p, c), true
+	}
+	return found{}, false
+}
+
+// none stands for a value that nobody will see.
+func (l *lineage) none(p *mapper.Pending, c int) found {
+	return found{from: l.block.Column(c), at: p.Row, borrowed: true}
+}
+
+// fetch asks the source for columns of p's row.
+func (r *Resolver) fetch(ctx context.Context, l *lineage, p *mapper.Pending, columns []int, stored *index) error {
+	plan := l.block.Plan
+	from := make([]int, len(columns))
+	for i, c := range columns {
+		from[i] = plan.Columns[c].From
+	}
 	cells, ok, err := r.Fetch(ctx, plan.Source, p.Key, from)
 	if err != nil {
 		return err
 	}
-	for i, c := range missing {
-		v := found{from: l.block.Column(c), at: p.Row, borrowed: true}
+	for i, c := range columns {
+		v := l.left(p, c, stored)
 		if ok {
-			if v.from, err = column.New(plan.Columns[c].Type); err != nil {
-				return err
-			}
-			v.at = 0
-			err := l.block.Decode(c, cells[i], v.from)
-			if misfit := (*source.Misfit)(nil); err != nil && !errors.As(err, &misfit) {
+			if v, err = l.decode(c, cells[i]); err != nil {
 				return err
 			}
 		}
 		l.values[p.Row][c] = v
 	}
 	return nil
+}
+
+// left returns the value of a row that the source does not have any more: it
+// was deleted or moved, as the log will tell.
+func (l *lineage) left(p *mapper.Pending, c int, stored *index) found {
+	at, ok := stored.winner(l.block.Key(nil, l.origin(p)))
+	if ok && stored.Deleted[at] == 0 {
+		return found{from: stored.Columns[c], at: at, borrowed: true}
+	}
+	return l.none(p, c)
+}
+
+// decode turns a fetched cell into a value.
+func (l *lineage) decode(c int, cell source.Cell) (found, error) {
+	to, err := column.New(l.block.Plan.Columns[c].Type)
+	if err != nil {
+		return found{}, err
+	}
+	err = l.block.Decode(c, cell, to)
+	if misfit := (*source.Misfit)(nil); err != nil && !errors.As(err, &misfit) {
+		return found{}, err
+	}
+	return found{from: to, borrowed: true}, nil
 }
 
 // apply puts the values in place.
@@ -237,34 +279,35 @@ type index struct {
 	rows map[string][]int // by key, in the order of Stored
 }
 
-// newest returns the last row of a key whose version is at most limit.
-func (x *index) newest(key []byte, limit uint64) (int, bool) {
+// winner returns the row of a key that a query sees: the last of its rows.
+func (x *index) winner(key []byte) (int, bool) {
 	rows := x.rows[string(key)]
-	for i := len(rows) - 1; i >= 0; i-- {
-		if x.Version[rows[i]] <= limit {
-			return rows[i], true
-		}
+	if len(rows) == 0 {
+		return 0, false
 	}
-	return 0, false
+	return rows[len(rows)-1], true
 }
 
 // stored reads the rows at the keys that open rows have and had.
-func (r *Resolver) stored(ctx context.Context, b *mapper.Block, open []*mapper.Pending) (*index, error) {
-	keys := make([]*column.Column, len(b.Plan.OrderBy))
-	for i, c := range b.Plan.OrderBy {
+func (r *Resolver) stored(ctx context.Context, l *lineage, open []*mapper.Pending) (*index, error) {
+	plan := l.block.Plan
+	keys := make([]*column.Column, len(plan.OrderBy))
+	for i, c := range plan.OrderBy {
 		var err error
-		if keys[i], err = column.New(b.Plan.Columns[c].Type); err != nil {
+		if keys[i], err = column.New(plan.Columns[c].Type); err != nil {
 			return nil, err
 		}
 	}
 	columns := make(map[int]bool)
 	for _, p := range open {
+		if _, ok := l.alive(p); ok && p.Old < 0 {
+			continue // it inherits from the row before it
+		}
 		for _, row := range []int{p.Row, p.Old} {
-			if row < 0 {
-				continue
-			}
-			for i, c := range b.Plan.OrderBy {
-				keys[i].AppendFrom(b.Column(c), row)
+			for i, c := range plan.OrderBy {
+				if row >= 0 {
+					keys[i].AppendFrom(l.block.Column(c), row)
+				}
 			}
 		}
 		for _, c := range p.Columns {
@@ -273,7 +316,7 @@ func (r *Resolver) stored(ctx context.Context, b *mapper.Block, open []*mapper.P
 	}
 	x := &index{rows: make(map[string][]int)}
 	var err error
-	if x.Stored, err = r.Target.Stored(ctx, b.Plan, keys, columns); err != nil {
+	if x.Stored, err = r.Target.Stored(ctx, plan, keys, columns); err != nil {
 		return nil, err
 	}
 	for row := range x.Version {
