@@ -30,19 +30,40 @@ type table struct {
 // tables are all of the shop's, in the order that they are shown in.
 var tables = []table{
 	{"customers", []column{
-		{"id", plain}, {"ref", plain}, {"name", plain}, {"city", plain}, {"newsletter", plain},
-		{"interests", list}, {"profile", plain}, {"joined_at", moment},
+		{"id", plain},
+		{"ref", plain},
+		{"name", plain},
+		{"city", plain},
+		{"newsletter", plain},
+		{"interests", list},
+		{"profile", plain},
+		{"joined_at", moment},
 	}},
 	{"products", []column{
-		{"sku", plain}, {"name", plain}, {"price", cents}, {"stock", plain}, {"weight", plain},
-		{"description", plain}, {"changed_at", moment},
+		{"sku", plain},
+		{"name", plain},
+		{"price", cents},
+		{"stock", plain},
+		{"weight", plain},
+		{"description", plain},
+		{"changed_at", moment},
 	}},
 	{"orders", []column{
-		{"id", plain}, {"customer_id", plain}, {"status", plain}, {"total", cents}, {"currency", plain},
-		{"placed_at", moment}, {"delivered_on", plain}, {"note", plain},
+		{"id", plain},
+		{"customer_id", plain},
+		{"status", plain},
+		{"total", cents},
+		{"currency", plain},
+		{"placed_at", moment},
+		{"delivered_on", plain},
+		{"note", plain},
 	}},
 	{"order_items", []column{
-		{"order_id", plain}, {"line", plain}, {"sku", plain}, {"quantity", plain}, {"price", cents},
+		{"order_id", plain},
+		{"line", plain},
+		{"sku", plain},
+		{"quantity", plain},
+		{"price", cents},
 	}},
 }
 

@@ -58,7 +58,7 @@ func (s *screen) draw(lines []string, width int) {
 	}
 	b.WriteString("\x1b[J")
 	s.drawn = len(lines)
-	io.WriteString(s.out, b.String())
+	fmt.Fprint(s.out, b.String())
 }
 
 // cut shortens a line to what a terminal shows without wrapping; escape
