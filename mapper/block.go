@@ -24,6 +24,8 @@ type Block struct {
 	epoch  uint64
 	misfit MisfitFunc
 
+	awaited int // bytes that a value which is waited for is taken for
+
 	counts  [3]int64 // by operation
 	pending []Pending
 	letters []Letter
@@ -32,6 +34,14 @@ type Block struct {
 	// Key encodings of a changed key, kept for their capacity.
 	oldKey, newKey []byte
 }
+
+// Values that are waited for are large, or the log would have them: how large
+// shows only when they are found. Until then they are counted with a guess, so
+// that a block does not outgrow its bounds then, and later with what they were.
+const (
+	firstAwaited = 64 << 10
+	leastAwaited = 8 << 10
+)
 
 // A Pending cell or several of one row wait for the value that the row had
 // before: see [Block.Pending].
@@ -54,7 +64,7 @@ type field struct {
 // NewBlock returns an empty block for rows of a plan. misfit decides about
 // values that do not fit.
 func NewBlock(p *Plan, epoch uint8, misfit MisfitFunc) (*Block, error) {
-	b := &Block{Plan: p, epoch: uint64(epoch) << orderBits, misfit: misfit}
+	b := &Block{Plan: p, epoch: uint64(epoch) << orderBits, misfit: misfit, awaited: firstAwaited}
 	for i := range p.Columns {
 		c, err := column.New(p.Columns[i].Type)
 		if err != nil {
@@ -98,9 +108,10 @@ func (b *Block) Reset() {
 // Append adds what a row's change means to the target. After an error the
 // block is as before.
 func (b *Block) Append(r *source.Row) error {
-	before := b.rows
+	rows, size := b.rows, b.bytes
 	if err := b.append(r); err != nil {
-		b.truncate(before)
+		b.truncate(rows)
+		b.bytes = size
 		return err
 	}
 	b.counts[r.Op]++
@@ -125,20 +136,38 @@ func (b *Block) append(r *source.Row) error {
 // move adds a tombstone at the old key and the row at the new one, or the row
 // alone where the two keys are the same in ClickHouse.
 func (b *Block) move(r *source.Row) error {
-	old := b.rows
+	old, size := b.rows, b.bytes
 	if err := b.tombstone(r); err != nil {
 		return err
 	}
-	if err := b.row(r, old); err != nil {
+	same, err := b.sameKey(r, old)
+	if err != nil {
 		return err
 	}
-	b.oldKey = b.Key(b.oldKey[:0], old)
-	b.newKey = b.Key(b.newKey[:0], old+1)
-	if !bytes.Equal(b.oldKey, b.newKey) {
-		return nil
+	if same {
+		b.truncate(old)
+		old, b.bytes = -1, size
 	}
-	b.truncate(old)
-	return b.row(r, -1)
+	return b.row(r, old)
+}
+
+// sameKey reports whether r's new key is the key of a row in ClickHouse. It
+// converts the key and drops it again, so that each other value is converted
+// once.
+func (b *Block) sameKey(r *source.Row, row int) (bool, error) {
+	size := b.bytes
+	for _, i := range b.Plan.OrderBy {
+		if err := b.cell(i, newCell(r, b.fields[i].from), r); err != nil {
+			return false, err
+		}
+	}
+	b.oldKey = b.Key(b.oldKey[:0], row)
+	b.newKey = b.Key(b.newKey[:0], b.rows)
+	for _, i := range b.Plan.OrderBy {
+		b.fields[i].column.Truncate(b.rows)
+	}
+	b.bytes = size
+	return bytes.Equal(b.oldKey, b.newKey), nil
 }
 
 // sameKeyBytes reports whether the wire forms of the two keys are the same.
@@ -182,17 +211,21 @@ func (b *Block) tombstone(r *source.Row) error {
 	return nil
 }
 
+// newCell returns a cell of the new row, from the old one where it has not
+// changed and that tells it.
+func newCell(r *source.Row, i int) source.Cell {
+	if cell := r.New[i]; cell.Kind != source.Unchanged || len(r.Old) == 0 || r.Old[i].Kind == source.Absent {
+		return cell
+	}
+	return r.Old[i]
+}
+
 // row adds the new row; old is its tombstone or -1.
 func (b *Block) row(r *source.Row, old int) error {
 	waiting := -1
 	for i := range b.fields {
 		f := &b.fields[i]
-		cell := r.New[f.from]
-		if cell.Kind == source.Unchanged && len(r.Old) > 0 {
-			if was := r.Old[f.from]; was.Kind != source.Absent {
-				cell = was
-			}
-		}
+		cell := newCell(r, f.from)
 		if cell.Kind == source.Unchanged && !f.key {
 			waiting = b.wait(waiting, i, old, r)
 			f.column.AppendDefault()
@@ -224,8 +257,8 @@ func (b *Block) cell(i int, cell source.Cell, r *source.Row) error {
 	if err == nil {
 		return nil
 	}
-	misfit, ok := err.(*source.Misfit) //nolint:errorlint // never wrapped, and on the way of every value
-	if !ok {
+	var misfit *source.Misfit
+	if !errors.As(err, &misfit) {
 		return b.valueError(i, err)
 	}
 	if f.key {
@@ -260,15 +293,13 @@ func (b *Block) wait(waiting, i, old int, r *source.Row) int {
 		waiting = len(b.pending)
 		p := Pending{Row: b.rows, Old: old, Version: b.epoch | r.Version}
 		for _, k := range b.Plan.Source.Key {
-			cell := r.New[k]
-			if cell.Kind == source.Unchanged && len(r.Old) > 0 {
-				cell = r.Old[k]
-			}
+			cell := newCell(r, k)
 			p.Key = append(p.Key, source.Cell{Kind: cell.Kind, Bytes: bytes.Clone(cell.Bytes)})
 		}
 		b.pending = append(b.pending, p)
 	}
 	b.pending[waiting].Columns = append(b.pending[waiting].Columns, i)
+	b.bytes += b.awaited
 	return waiting
 }
 
@@ -316,12 +347,19 @@ func (b *Block) Resolve(i int, value func(row int) (from *column.Column, at int,
 	if err != nil {
 		return err
 	}
+	found, size := 0, 0
 	for row := range b.rows {
-		if from, at, ok := value(row); ok {
-			fresh.AppendFrom(from, at)
-		} else {
+		from, at, ok := value(row)
+		if !ok {
 			fresh.AppendFrom(old, row)
+			continue
 		}
+		before := fresh.Size()
+		fresh.AppendFrom(from, at)
+		found, size = found+1, size+fresh.Size()-before
+	}
+	if found > 0 {
+		b.awaited = max(size/found, leastAwaited)
 	}
 	b.fields[i].column = fresh
 	b.inputs[i].Data = fresh.Input()
