@@ -114,7 +114,9 @@ func (m *Mapper) Fail(t *source.Table, err error) {
 
 func (m *Mapper) fail(t *source.Table, err error) {
 	name := t.String()
-	m.routes[t] = &route{table: t}
+	if m.routes[t] == nil {
+		m.routes[t] = &route{table: t}
+	}
 	for _, r := range m.routes {
 		if r.table.String() == name {
 			r.plan = nil
@@ -173,6 +175,9 @@ func (m *Mapper) Row(ctx context.Context, r *source.Row) error {
 		m.fail(r.Table, err)
 		return nil
 	}
+	if rows == 0 {
+		m.open.used = append(m.open.used, block)
+	}
 	m.open.rows += block.rows - rows
 	m.open.bytes += block.bytes - size
 	if block.rows >= m.cfg.Rows || block.bytes >= m.cfg.Bytes || m.open.bytes >= m.cfg.Memory/batches {
@@ -181,7 +186,7 @@ func (m *Mapper) Row(ctx context.Context, r *source.Row) error {
 	return nil
 }
 
-// block returns the open batch's block for a route, among the used ones.
+// block returns the open batch's block for a route.
 func (m *Mapper) block(to *route) (*Block, error) {
 	block := m.open.blocks[to.plan]
 	if block == nil {
@@ -191,9 +196,6 @@ func (m *Mapper) block(to *route) (*Block, error) {
 			return nil, err
 		}
 		m.open.blocks[to.plan] = block
-	}
-	if block.rows == 0 {
-		m.open.used = append(m.open.used, block)
 	}
 	return block, nil
 }
