@@ -135,7 +135,7 @@ func fieldType(c *source.Column, wish string, types func(string) bool) (string, 
 	if err != nil {
 		return "", fmt.Errorf("columns: type of %q: %w", c.Name, err)
 	}
-	if c.Nullable && !col.Nullable() && c.Type.Kind != source.Array {
+	if c.Nullable && !col.Nullable() && !isList(c.Type.Kind) {
 		if strings.HasPrefix(wish, "LowCardinality(") {
 			wish = "LowCardinality(Nullable(" + strings.TrimPrefix(wish, "LowCardinality(") + ")"
 		} else {
@@ -179,7 +179,7 @@ func (p *Plan) sortingKey(wish []string) error {
 		if !inKey && c.Nullable {
 			errs = append(errs, fmt.Errorf("order_by: column %q may be NULL, a sorting key may not", f.Name))
 		}
-		if c.Type.Kind == source.Array || c.Type.Kind == source.Set || c.Type.Kind == source.Vector {
+		if isList(c.Type.Kind) {
 			errs = append(errs, fmt.Errorf("order_by: column %q is an array", f.Name))
 		}
 	}

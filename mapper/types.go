@@ -31,6 +31,12 @@ func targetType(t *source.Type, nullable bool, types func(string) bool) string {
 	return typ
 }
 
+// isList reports whether values of a kind have elements. ClickHouse has no NULL
+// for them and does not sort by them.
+func isList(k source.Kind) bool {
+	return k == source.Array || k == source.Set || k == source.Vector
+}
+
 func scalarType(t *source.Type, types func(string) bool) string {
 	switch t.Kind {
 	case source.Bool:

@@ -8,8 +8,8 @@ type anyInteger interface {
 	~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64
 }
 
-// integer takes whole numbers, and booleans as 0 and 1. A number outside the
-// type's range is TooWide.
+// integer takes whole numbers, booleans as 0 and 1, and times as microseconds,
+// for servers without Time64. A number outside the type's range is TooWide.
 type integer[C ~[]T, T interface {
 	comparable
 	anyInteger
@@ -45,6 +45,8 @@ func (i *integer[C, T, P]) Uint(v uint64) error {
 	i.items = append(i.items, t)
 	return nil
 }
+
+func (i *integer[C, T, P]) Time(micros int64) error { return i.Int(micros) }
 
 func (i *integer[C, T, P]) Bool(v bool) error {
 	if v {
