@@ -14,6 +14,8 @@ postgres || missing+=(postgresql)
 # The race detector is linked by a C compiler.
 command -v gcc >/dev/null || command -v "$(go env CC)" >/dev/null || missing+=(gcc libc6-dev)
 
+command -v make >/dev/null || missing+=(make)
+
 [ ${#missing[@]} -eq 0 ] && exit
 
 if ! command -v apt-get >/dev/null; then
