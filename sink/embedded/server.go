@@ -128,13 +128,13 @@ func (s *Server) launch(engine Engine, config string) error {
 		return fmt.Errorf("open the engine's log: %w", err)
 	}
 	defer output.Close()
-	read, write, err := os.Pipe()
+	read, write, args, err := openInput()
 	if err != nil {
 		return fmt.Errorf("open the engine's input: %w", err)
 	}
 	defer read.Close()
 
-	cmd := exec.Command(engine.Path, append(engine.Args,
+	cmd := exec.Command(engine.Path, append(append(engine.Args, args...),
 		"--config-file", config, "--path", s.cfg.Dir,
 		"--listen_host", host, "--tcp_port", strconv.Itoa(s.cfg.TCPPort), "--http_port", strconv.Itoa(s.cfg.HTTPPort),
 		"--log-level", "warning", "--logger.console", "1",

@@ -165,6 +165,26 @@ func TestStopDoesNotWaitForAQuery(t *testing.T) {
 	}
 }
 
+func TestServerOutlivesItsClients(t *testing.T) {
+	s := start(t, Config{Dir: t.TempDir()})
+	for i := range 300 {
+		conn, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(s.Config().TCPPort)))
+		if err != nil {
+			t.Fatalf("%v: %v", err, s.Err())
+		}
+		if i%2 == 0 {
+			fmt.Fprint(conn, "\x00\x05hal") // a hello, cut off
+		}
+		if err := conn.(*net.TCPConn).SetLinger(0); err != nil { // RST, not FIN
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	if err := s.ping(t.Context()); err != nil {
+		t.Errorf("%v: %v", err, s.Err())
+	}
+}
+
 func TestDeathIsReported(t *testing.T) {
 	s := start(t, Config{Dir: t.TempDir()})
 	if err := syscall.Kill(s.PID(), syscall.SIGKILL); err != nil {
