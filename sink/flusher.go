@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ import (
 // Errors are of the classes of this package.
 type Target interface {
 	// Insert writes one block and returns when it is acknowledged. A token
-	// that was used before in this run marks a repetition.
+	// that was used before marks a repetition.
 	Insert(ctx context.Context, table, token string, columns []proto.InputColumn) error
 	// Truncate empties a table.
 	Truncate(ctx context.Context, table string) error
@@ -42,7 +43,8 @@ type FlusherConfig struct {
 	Resolve *Resolver
 	// Writers bounds the inserts at the same time.
 	Writers int
-	// Failed keeps that a table stopped. It returns when that is on disk.
+	// Failed keeps that a table stopped. It returns when that is on disk. It
+	// is called once for each table.
 	Failed func(*mapper.TableError) error
 	// Stop makes the mapper drop further rows of a table that the target
 	// refused.
@@ -58,12 +60,14 @@ type FlusherConfig struct {
 
 // A Flusher writes batches until there are no more.
 type Flusher struct {
-	cfg FlusherConfig
-	seq uint64
+	cfg    FlusherConfig
+	failed map[string]bool // source tables that stopped, and whether that is kept
 }
 
 // NewFlusher returns a Flusher.
-func NewFlusher(cfg FlusherConfig) *Flusher { return &Flusher{cfg: cfg} }
+func NewFlusher(cfg FlusherConfig) *Flusher {
+	return &Flusher{cfg: cfg, failed: make(map[string]bool)}
+}
 
 // Run writes batches in order until from is at its end or an error. Errors
 // that may pass are retried without end; the batch is kept.
@@ -86,15 +90,18 @@ func (f *Flusher) Run(ctx context.Context, from Batches) error {
 // flush writes, saves and acknowledges one batch, in this order.
 func (f *Flusher) flush(ctx context.Context, b *mapper.Batch) error {
 	start := time.Now()
-	f.seq++
 	if err := f.write(ctx, b); err != nil {
 		return err
 	}
 	seam.Reach("written")
 	for _, failure := range b.Failed {
+		if f.failed[failure.Table] {
+			continue
+		}
 		if err := f.cfg.Failed(failure); err != nil {
 			return err
 		}
+		f.failed[failure.Table] = true
 	}
 	if b.Position.IsZero() {
 		f.cfg.Flushed(b, time.Since(start))
@@ -110,28 +117,45 @@ func (f *Flusher) flush(ctx context.Context, b *mapper.Batch) error {
 	return nil
 }
 
-// write empties the tables that are to be emptied, then writes all blocks.
+// write empties the tables that are to be emptied, then writes all blocks. An
+// error that concerns one table stops that one; any other ends the writing of
+// all.
 func (f *Flusher) write(ctx context.Context, b *mapper.Batch) error {
 	for _, p := range b.Truncated {
+		if f.refused(p) {
+			continue
+		}
 		err := Retry(ctx, f.cfg.Logger, func() error { return f.cfg.Target.Truncate(ctx, p.Target) })
-		if err := f.tableError(b, p, err); err != nil {
+		if isTableError(err) {
+			f.refuse(b, p, err)
+		} else if err != nil {
 			return fmt.Errorf("truncate %s: %w", p.Target, err)
 		}
 	}
 	blocks := b.Blocks()
-	errs := make([]error, len(blocks))
-	var g errgroup.Group
+	errs := make([]error, len(blocks)) // of tables
+	g, writing := errgroup.WithContext(ctx)
 	g.SetLimit(max(f.cfg.Writers, 1))
 	for i, block := range blocks {
+		if f.refused(block.Plan) {
+			continue
+		}
 		g.Go(func() error {
-			errs[i] = f.writeBlock(ctx, block)
+			err := f.writeBlock(writing, block)
+			if isTableError(err) {
+				errs[i] = err
+			} else if err != nil {
+				return fmt.Errorf("insert into %s: %w", block.Plan.Target, err)
+			}
 			return nil
 		})
 	}
-	_ = g.Wait() // the errors are in errs
-	for i, block := range blocks {
-		if err := f.tableError(b, block.Plan, errs[i]); err != nil {
-			return fmt.Errorf("insert into %s: %w", block.Plan.Target, err)
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, err := range errs {
+		if err != nil {
+			f.refuse(b, blocks[i].Plan, err)
 		}
 	}
 	return nil
@@ -144,7 +168,7 @@ func (f *Flusher) writeBlock(ctx context.Context, block *mapper.Block) error {
 			return err
 		}
 	}
-	token := fmt.Sprintf("%s-%d", block.Plan.Target, f.seq)
+	token := rand.Text()
 	err := Retry(ctx, f.cfg.Logger, func() error {
 		return f.cfg.Target.Insert(ctx, block.Plan.Target, token, block.Input())
 	})
@@ -154,13 +178,21 @@ func (f *Flusher) writeBlock(ctx context.Context, block *mapper.Block) error {
 	return WriteLetters(ctx, f.cfg.Logger, f.cfg.Target, token, block)
 }
 
-// tableError turns an error that concerns one table into its failure.
-func (f *Flusher) tableError(b *mapper.Batch, p *mapper.Plan, err error) error {
+func isTableError(err error) bool {
 	var te *TableError
-	if !errors.As(err, &te) {
-		return err
-	}
+	return errors.As(err, &te)
+}
+
+// refuse stops a table that the target does not take.
+func (f *Flusher) refuse(b *mapper.Batch, p *mapper.Plan, err error) {
+	name := p.Source.String()
+	f.failed[name] = false
 	f.cfg.Stop(p, err)
-	b.Failed = append(b.Failed, &mapper.TableError{Table: p.Source.String(), Err: err})
-	return nil
+	b.Failed = append(b.Failed, &mapper.TableError{Table: name, Err: err})
+}
+
+// refused reports whether the target has refused a table before.
+func (f *Flusher) refused(p *mapper.Plan) bool {
+	_, ok := f.failed[p.Source.String()]
+	return ok
 }

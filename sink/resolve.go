@@ -75,11 +75,21 @@ func (r *Resolver) Block(ctx context.Context, b *mapper.Block) error {
 		}
 		for _, p := range open {
 			if err := r.complete(ctx, l, p, stored); err != nil {
-				return fmt.Errorf("look up unchanged values of %s in the source: %w", b.Plan.Source, err)
+				return fetchError(ctx, b.Plan, err)
 			}
 		}
 	}
 	return l.apply()
+}
+
+// fetchError says that the source did not answer. Where that does not pass it
+// is this table's concern: it was dropped, or may not be read any more.
+func fetchError(ctx context.Context, p *mapper.Plan, err error) error {
+	err = fmt.Errorf("look up unchanged values of %s in the source: %w", p.Source, err)
+	if passes(err) || ctx.Err() != nil {
+		return err
+	}
+	return &TableError{Table: p.Target, Err: err, Hint: "see that the table can be read, and copy it again with `millrace resync " + p.Source.String() + "`"}
 }
 
 // trace finds, for each waiting row, the rows of its keys before it.
