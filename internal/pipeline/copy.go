@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,9 +140,7 @@ func (p *Pipeline) copyChunks(ctx context.Context, snap source.Snapshot, copies 
 	g.SetLimit(max(p.cfg.Workers, 1))
 	for _, c := range copies {
 		if c.left == 0 {
-			if err := p.finishCopy(c); err != nil {
-				return err
-			}
+			g.Go(func() error { return p.finishCopy(c) })
 		}
 		for i := range c.plan.Chunks {
 			if _, ok := c.done[i]; ok {
@@ -162,7 +161,7 @@ func (p *Pipeline) copyChunk(ctx context.Context, snap source.Snapshot, c *copyi
 		return nil
 	}
 	name := c.table.source.String()
-	l := &loader{pipeline: p, copy: c, token: fmt.Sprintf("%s-copy-%d", c.table.plan.Target, i)}
+	l := &loader{pipeline: p, copy: c}
 	var err error
 	if l.block, err = mapper.NewBlock(c.table.plan, p.saved.Epoch, p.misfit); err != nil {
 		return err
@@ -230,8 +229,6 @@ type loader struct {
 	pipeline *Pipeline
 	copy     *copying
 	block    *mapper.Block
-	token    string
-	blocks   int
 	rows     int64
 }
 
@@ -259,8 +256,7 @@ func (l *loader) write(ctx context.Context) error {
 		return nil
 	}
 	p, plan := l.pipeline, l.copy.table.plan
-	l.blocks++
-	token := fmt.Sprintf("%s-%d", l.token, l.blocks)
+	token := rand.Text() // a chunk that is read again may hold other rows
 	err := sink.Retry(ctx, p.log, func() error { return p.cfg.Target.Insert(ctx, plan.Target, token, l.block.Input()) })
 	if err == nil {
 		err = sink.WriteLetters(ctx, p.log, p.cfg.Target, token, l.block)

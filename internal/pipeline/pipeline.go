@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -91,9 +92,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	go p.watch(watching)
+	defer p.aside(ctx, p.watch)()
 	if err := p.follow(ctx); err != nil {
 		return err
 	}
@@ -108,9 +107,10 @@ func (p *Pipeline) Run(ctx context.Context) error {
 func (p *Pipeline) follow(ctx context.Context) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
+	identified := true
 	for {
 		start := time.Now()
-		err := p.copyAndStream(ctx)
+		err := p.copyAndStream(ctx, identified)
 		switch {
 		case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, source.ErrDisconnected)):
 			return nil
@@ -133,14 +133,18 @@ func (p *Pipeline) follow(ctx context.Context) error {
 			return nil
 		case <-time.After(pause):
 		}
-		if err := p.identify(ctx); err != nil && !errors.Is(err, source.ErrDisconnected) {
-			return err
-		}
+		identified = false
 	}
 }
 
-// copyAndStream copies what is not copied yet, then streams.
-func (p *Pipeline) copyAndStream(ctx context.Context) error {
+// copyAndStream copies what is not copied yet, then streams. The source must
+// have been identified since it was reached again.
+func (p *Pipeline) copyAndStream(ctx context.Context, identified bool) error {
+	if !identified {
+		if err := p.identify(ctx); err != nil {
+			return err
+		}
+	}
 	if err := p.copyTables(ctx); err != nil {
 		return err
 	}
@@ -148,6 +152,17 @@ func (p *Pipeline) copyAndStream(ctx context.Context) error {
 		return errors.New("no table is left to follow: all have failed")
 	}
 	return p.session(ctx)
+}
+
+// aside runs do until the function that it returns is called.
+func (p *Pipeline) aside(ctx context.Context, do func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { do(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // watch keeps the board's end of the log fresh.

@@ -48,19 +48,28 @@ func (p *Pipeline) prepare(ctx context.Context) error {
 	if err := p.dropProblems(p.tables); err != nil {
 		return err
 	}
-	for name := range kept {
-		p.log.Info("table is no longer selected; its target stays as it is", "table", name)
-		if err := p.cfg.Store.DeleteTable(name); err != nil {
-			return err
-		}
-	}
 	if err := p.cfg.Target.CreateDatabase(ctx); err != nil {
 		return err
 	}
 	if err := p.cfg.Target.CreateDeadLetters(ctx); err != nil {
 		return err
 	}
-	return p.prepareTarget(ctx, p.tables)
+	if err := p.prepareTarget(ctx, p.tables); err != nil {
+		return err
+	}
+	return p.forget(kept)
+}
+
+// forget drops what is kept of tables that are not selected any more: from here
+// on their changes are missed.
+func (p *Pipeline) forget(kept map[string]position.Table) error {
+	for name := range kept {
+		p.log.Info("table is no longer selected; its target stays as it is", "table", name)
+		if err := p.cfg.Store.DeleteTable(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add takes a table into this run.

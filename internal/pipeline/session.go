@@ -31,6 +31,8 @@ func (p *Pipeline) session(ctx context.Context) error {
 	p.board.setLatest(until)
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	flushing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
 	m := mapper.New(mapper.Config{
 		Epoch: p.saved.Epoch, Rows: p.cfg.Rows, Bytes: p.cfg.Bytes, Memory: p.cfg.Memory, Interval: p.cfg.Interval,
 		Plan: p.planFor, Misfit: p.misfit, Failed: p.board.failed(),
@@ -55,22 +57,22 @@ func (p *Pipeline) session(ctx context.Context) error {
 		Logger: p.log,
 	})
 	if !p.cfg.Once {
-		go p.discover(reading, func() { stop(errTablesCame) })
+		defer p.aside(reading, func(ctx context.Context) {
+			p.discover(ctx, func() { stop(errTablesCame) })
+		})()
 	}
 	p.board.following()
 	if p.saved.Position.Order >= until.Order && p.board.caughtUp(p.log) && p.cfg.Once {
 		return nil
 	}
-	return p.readAndFlush(reading, m, f)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, giveUp) })()
+	return p.readAndFlush(reading, flushing, m, f)
 }
 
 // readAndFlush runs the reader and the flusher. When the reader ends, for
 // whatever reason, the flusher writes what it left.
-func (p *Pipeline) readAndFlush(ctx context.Context, m *mapper.Mapper, f *sink.Flusher) error {
+func (p *Pipeline) readAndFlush(ctx, flushing context.Context, m *mapper.Mapper, f *sink.Flusher) error {
 	g, reading := errgroup.WithContext(ctx)
-	flushing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, giveUp) })()
 	from, tables := p.saved.Position, p.streaming()
 	var lost error
 	g.Go(func() error {
@@ -84,7 +86,7 @@ func (p *Pipeline) readAndFlush(ctx context.Context, m *mapper.Mapper, f *sink.F
 	})
 	g.Go(func() error {
 		err := f.Run(flushing, m)
-		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		if errors.Is(err, context.Canceled) && flushing.Err() != nil {
 			return fmt.Errorf("the target did not take the last rows within %s; they will be read again", drainTimeout)
 		}
 		return err
