@@ -17,7 +17,7 @@ type board struct {
 	index  map[string]int // of a table in status.Tables
 	saved  position.Position
 	latest position.Position
-	commit time.Time               // of the last transaction saved
+	fresh  time.Time               // what was committed before it is saved, about
 	warned map[[2]string]time.Time // by table and column: when a misfit was logged
 }
 
@@ -36,21 +36,36 @@ func (b *board) Status() web.Status {
 	s := b.status
 	s.Tables = append([]web.TableStatus(nil), s.Tables...)
 	s.Source.Position, s.Source.Latest = b.saved.String(), b.latest.String()
+	if b.even() {
+		s.Source.Latest = s.Source.Position // it was asked for before
+	}
 	s.Source.LagBytes, s.Source.LagSeconds = b.lag()
 	return s
 }
 
-// lag returns how far the saved position is behind the log's end, and since
-// when that is so.
+// lag returns how far the saved position is behind the log's end, in bytes and
+// in time.
 func (b *board) lag() (bytes int64, seconds float64) {
-	if b.saved.Order >= b.latest.Order {
+	if b.even() || b.saved.IsZero() {
 		return 0, 0
 	}
-	bytes = int64(b.latest.Order - b.saved.Order)
-	if !b.commit.IsZero() {
-		seconds = max(time.Since(b.commit).Seconds(), 0)
+	return int64(b.latest.Order - b.saved.Order), max(time.Since(b.fresh).Seconds(), 0)
+}
+
+// even reports whether all is saved up to the log's end as it was last seen.
+func (b *board) even() bool { return b.saved.Order >= b.latest.Order }
+
+// advance notes the time when the saved position or the log's end has changed:
+// commit is that of the last transaction saved, zero for none.
+func (b *board) advance(commit time.Time) {
+	switch {
+	case b.even():
+		b.fresh = time.Now()
+	case !commit.IsZero():
+		b.fresh = commit
+	case b.fresh.IsZero(): // from an earlier run, and nobody knows how old
+		b.fresh = time.Now()
 	}
-	return bytes, seconds
 }
 
 // Ready reports whether every table that has not failed streams.
@@ -148,12 +163,14 @@ func (b *board) setLatest(p position.Position) {
 	if p.Order > b.latest.Order {
 		b.latest = p
 	}
+	b.advance(time.Time{})
 }
 
 func (b *board) setSaved(p position.Position) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.saved = p
+	b.advance(time.Time{})
 }
 
 // following tells that the log is read.
@@ -194,7 +211,5 @@ func (b *board) flushed(batch *mapper.Batch, saved position.Position) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.saved = saved
-	if !batch.CommitTime.IsZero() {
-		b.commit = batch.CommitTime
-	}
+	b.advance(batch.CommitTime)
 }

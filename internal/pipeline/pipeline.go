@@ -96,6 +96,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if err := p.follow(ctx); err != nil {
 		return err
 	}
+	p.log.Info("stopped", "position", p.saved.Position.String())
 	if failed := p.board.failed(); p.cfg.Once && len(failed) > 0 {
 		return fmt.Errorf("%w: %s", ErrTablesFailed, strings.Join(failed, ", "))
 	}
