@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +50,7 @@ func check(ctx context.Context, c *Config, w io.Writer) error {
 	failed := false
 	for _, f := range findings {
 		failed = failed || f.Level == source.Fail
-		fmt.Fprintf(w, "%-4s  %s: %s\n", f.Level, f.Subject, f.Text)
+		fmt.Fprintf(w, "%-4s  %s: %s\n", f.Level, f.Subject, strings.ReplaceAll(f.Text, "\n", "\n      "))
 		if f.Fix != "" && f.Level != source.OK {
 			fmt.Fprintf(w, "      fix: %s\n", f.Fix)
 		}

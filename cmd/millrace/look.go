@@ -52,7 +52,8 @@ func newTeardownCommand() *cobra.Command {
 		Short: "Drop what run made on the source: slot and publication",
 		Long: `Drop the replication slot, and the publication if it is millrace's own, so that
 the source no longer keeps its log for this pipeline. The target tables and the
-state file stay; neither can be followed any further.`,
+state file stay. They can only be used again by copying everything again, with
+resync --all.`,
 		Example: `  millrace teardown --config shop.yaml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd, "source.dsn")
@@ -64,7 +65,8 @@ state file stay; neither can be followed any further.`,
 			if err := src.Teardown(cmd.Context()); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "slot %s and its publication are gone; remove %s before the next run\n", c.Source.Slot, c.State)
+			fmt.Fprintf(cmd.OutOrStdout(), "slot %s is gone, and publication %s if it was millrace's own; to copy everything again, run `millrace resync --all` before the next run\n",
+				c.Source.Slot, c.Source.Publication)
 			return nil
 		},
 	}

@@ -38,12 +38,26 @@ and /readyz.`,
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), c, once)
+			return interrupted(cmd.Context(), once, run(cmd.Context(), c, once))
 		},
 	}
 	addConfigFlags(cmd)
 	cmd.Flags().BoolVar(&once, "once", false, "end when the changes up to now are in ClickHouse; exit code 1 if a table failed")
 	return cmd
+}
+
+// interrupted returns what a run's error means once it was told to end: that is
+// no failure, unless it was to catch up first.
+func interrupted(ctx context.Context, once bool, err error) error {
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case err != nil && !errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)):
+		return err
+	case once:
+		return errors.New("told to end before it had caught up; the next run goes on from here")
+	}
+	return nil
 }
 
 // errEnded ends the HTTP side when the pipeline has ended by itself.
