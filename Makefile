@@ -1,6 +1,9 @@
 # Everything is done with Go; what else a target needs it gets itself, with apt
 # and npm. `make help` lists the targets.
 
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+
 GO       ?= go
 FUZZTIME ?= 30s
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -22,8 +25,9 @@ build: ## Build bin/millrace: one static binary.
 .PHONY: test
 test: deps embedded ## Vet, then all tests against real servers, with the race detector.
 	$(GO) vet ./...
-	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then race=-race; \
-	else echo 'no C compiler: testing without the race detector'; fi; \
+	@race=-race cc=$$($(GO) env CC); \
+	if [ "$$($(GO) env CGO_ENABLED)" = 0 ] || ! command -v "$${cc%% *}" >/dev/null; then \
+		echo 'no C compiler: testing without the race detector'; race=; fi; \
 	set -x; $(GO) test $$race -timeout 10m ./...
 
 .PHONY: lint
