@@ -25,7 +25,7 @@ func (p *snapshot) Plan(ctx context.Context, t *source.Table) (*source.Plan, err
 	if err != nil {
 		return nil, err
 	}
-	defer func() { p.free <- conn }()
+	defer p.release(conn)
 	mark, err := info.mark(ctx, conn)
 	if err != nil {
 		return nil, err

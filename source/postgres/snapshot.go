@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,9 +17,15 @@ import (
 	"github.com/millrace/millrace/source"
 )
 
-// lockTimeout bounds the wait for ACCESS SHARE, which only an ALTER TABLE, a
-// TRUNCATE and their like hold up.
+// lockTimeout bounds the tries to get ACCESS SHARE, which only an ALTER TABLE, a
+// TRUNCATE and their like keep from us.
 const lockTimeout = 60 * time.Second
+
+// snapshotAttempts bounds the snapshots that are taken because tables are
+// rewritten right after.
+const snapshotAttempts = 10
+
+var errRewritten = errors.New("a table was rewritten or truncated before it could be locked")
 
 // A slot that is being made is noted under this key, so that one which a crash
 // left before its position was saved is known for ours.
@@ -26,9 +33,11 @@ const memorySlot = "postgres.slot"
 
 // Begin implements source.Source.
 //
-// The locks come before the snapshot: a table that is rewritten between the
-// two would look empty in the snapshot. The publication comes before both: a
-// change that is in neither snapshot nor publication would be lost.
+// The publication comes before the snapshot: a change that is in neither would
+// be lost. The locks come after it, since the snapshot waits for all running
+// transactions, and one of those may wait for our locks. A table that is
+// rewritten between the two looks empty in the snapshot; then another one is
+// taken.
 func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, first bool) (source.Snapshot, error) {
 	s.control.Lock()
 	defer s.control.Unlock()
@@ -46,12 +55,23 @@ func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, f
 	if len(tables) == 0 && !first {
 		return &snapshot{source: s}, nil
 	}
-	snap := &snapshot{source: s, free: make(chan *pgx.Conn, s.cfg.Workers)}
-	if err := snap.open(ctx, tables, first); err != nil {
+	for attempt := 1; ; attempt++ {
+		snap := &snapshot{source: s, tables: tables, free: make(chan *pgx.Conn, s.cfg.Workers)}
+		err := snap.open(ctx, first)
+		if err == nil {
+			return snap, nil
+		}
 		_ = snap.Close()
-		return nil, err
+		if !errors.Is(err, errRewritten) || attempt == snapshotAttempts {
+			return nil, err
+		}
+		s.log.Info("taking another snapshot", "cause", err)
+		if first {
+			if err := s.dropSlot(ctx); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return snap, nil
 }
 
 // prepareSlot makes sure that the slot is there, or that it is not.
@@ -80,10 +100,11 @@ func (s *Source) prepareSlot(ctx context.Context, conn *pgx.Conn, first bool) er
 }
 
 // A snapshot is a set of sessions that see the same state of the database.
+// Each holds ACCESS SHARE on all tables.
 type snapshot struct {
 	source   *Source
+	tables   []*source.Table
 	position position.Position
-	locker   *pgx.Conn      // holds ACCESS SHARE on all tables
 	exporter *pgconn.PgConn // holds the exported snapshot
 	name     string         // of the exported snapshot
 	free     chan *pgx.Conn // sessions that nobody uses
@@ -92,17 +113,10 @@ type snapshot struct {
 	opened []*pgx.Conn // all sessions, to close them
 }
 
-// open locks the tables, makes the slot or waits out what runs, and opens the
-// sessions.
-func (p *snapshot) open(ctx context.Context, tables []*source.Table, first bool) error {
+// open makes the slot or waits out what runs, then opens the sessions.
+func (p *snapshot) open(ctx context.Context, first bool) error {
 	s := p.source
 	var err error
-	if p.locker, err = s.connect(ctx); err != nil {
-		return err
-	}
-	if err := lockTables(ctx, p.locker, tables); err != nil {
-		return err
-	}
 	if p.exporter, err = s.connectReplication(ctx, 1<<13); err != nil {
 		return err
 	}
@@ -118,7 +132,26 @@ func (p *snapshot) open(ctx context.Context, tables []*source.Table, first bool)
 	} else if p.name, err = s.waitOut(ctx, p.exporter); err != nil {
 		return err
 	}
-	for range s.cfg.Workers {
+	deadline := time.Now().Add(lockTimeout)
+	for {
+		err := p.openSessions(ctx)
+		if !hasCode(err, "55P03") { // lock not available
+			return err
+		}
+		if time.Now().After(deadline) {
+			return source.WithHint(err, "an ALTER TABLE, TRUNCATE or VACUUM FULL holds one of them: find it in pg_stat_activity, wait for it and run again")
+		}
+		p.closeSessions()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+func (p *snapshot) openSessions(ctx context.Context) error {
+	for range p.source.cfg.Workers {
 		conn, err := p.session(ctx)
 		if err != nil {
 			return err
@@ -128,29 +161,11 @@ func (p *snapshot) open(ctx context.Context, tables []*source.Table, first bool)
 	return nil
 }
 
-// lockTables keeps the tables from being rewritten, truncated or dropped. It
-// takes no transaction id, so it does not hold up the making of a slot.
-func lockTables(ctx context.Context, conn *pgx.Conn, tables []*source.Table) error {
-	names := make([]string, len(tables))
-	for i, t := range tables {
-		names[i] = quote(t.Schema, t.Name)
-	}
-	sql := fmt.Sprintf("BEGIN READ ONLY; SET LOCAL lock_timeout = %d", lockTimeout.Milliseconds())
-	if len(names) > 0 {
-		sql += "; LOCK TABLE " + strings.Join(names, ", ") + " IN ACCESS SHARE MODE"
-	}
-	_, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
-	if hasCode(err, "55P03") {
-		return source.WithHint(fmt.Errorf("lock the tables to copy: %w", err),
-			"an ALTER TABLE, TRUNCATE or VACUUM FULL holds one of them: find it in pg_stat_activity, wait for it and run again")
-	}
-	if err != nil {
-		return fmt.Errorf("lock the tables to copy: %w", classify(err))
-	}
-	return nil
-}
-
-// session opens a session that sees the snapshot.
+// session opens a session that sees the snapshot and keeps the tables from
+// being rewritten, truncated or dropped.
+//
+// It does not wait for a lock: who holds it may wait for one that another of
+// our sessions has, or stand in the queue behind that.
 func (p *snapshot) session(ctx context.Context) (*pgx.Conn, error) {
 	conn, err := p.source.connect(ctx)
 	if err != nil {
@@ -161,10 +176,60 @@ func (p *snapshot) session(ctx context.Context) (*pgx.Conn, error) {
 	p.mu.Unlock()
 	_, err = conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT "+literal(p.name),
 		pgx.QueryExecModeSimpleProtocol)
+	if hasCode(err, "22023") { // invalid snapshot identifier: the exporter was lost
+		err = lost{err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("use snapshot %s: %w", p.name, classify(err))
 	}
-	return conn, nil
+	if len(p.tables) == 0 {
+		return conn, nil
+	}
+	names := make([]string, len(p.tables))
+	for i, t := range p.tables {
+		names[i] = quote(t.Schema, t.Name)
+	}
+	if _, err := conn.Exec(ctx, "LOCK TABLE "+strings.Join(names, ", ")+" IN ACCESS SHARE MODE NOWAIT"); err != nil {
+		return nil, fmt.Errorf("lock the tables to copy: %w", classify(err))
+	}
+	return conn, p.whole(ctx, conn)
+}
+
+// whole returns an error when a locked table has another file than in the
+// snapshot: the rows in it are not in the snapshot.
+func (p *snapshot) whole(ctx context.Context, conn *pgx.Conn) error {
+	var oids []uint32
+	for _, t := range p.tables {
+		if info := p.source.table(uint32(t.Handle)); info != nil {
+			for _, leaf := range info.leaves {
+				oids = append(oids, leaf.oid)
+			}
+		}
+	}
+	// The column is the snapshot's, the function's result the present one.
+	var name string
+	err := conn.QueryRow(ctx, `SELECT oid::regclass::text FROM pg_class
+		WHERE oid = ANY($1) AND relfilenode IS DISTINCT FROM pg_relation_filenode(oid) LIMIT 1`, oids).Scan(&name)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for rewritten tables: %w", classify(err))
+	}
+	return source.WithHint(fmt.Errorf("%w: %s", errRewritten, name), "run again when nothing rewrites or truncates it over and over")
+}
+
+// closeSessions also gives up their locks. Nobody uses the sessions.
+func (p *snapshot) closeSessions() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.opened {
+		closeConn(conn.PgConn())
+	}
+	p.opened = nil
+	for len(p.free) > 0 {
+		<-p.free
+	}
 }
 
 // Position implements source.Snapshot.
@@ -172,13 +237,7 @@ func (p *snapshot) Position() position.Position { return p.position }
 
 // Close implements source.Snapshot.
 func (p *snapshot) Close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, conn := range append(p.opened, p.locker) {
-		if conn != nil {
-			closeConn(conn.PgConn())
-		}
-	}
+	p.closeSessions()
 	if p.exporter != nil {
 		closeConn(p.exporter)
 	}
@@ -191,25 +250,22 @@ func (p *snapshot) Read(ctx context.Context, t *source.Table, c source.Chunk, h 
 	if err != nil {
 		return err
 	}
+	defer p.release(conn)
 	rows := newCopyReader(ctx, t, h)
 	_, err = conn.PgConn().CopyTo(ctx, rows, p.source.copySQL(t, c))
-	if errors.Is(err, rows.err) && rows.err != nil {
-		err = rows.err
-	} else if err != nil {
-		err = classify(err)
-	} else {
+	switch {
+	case rows.err != nil:
+		return rows.err
+	case err == nil:
 		err = rows.end()
 	}
-	if !conn.IsClosed() {
-		p.free <- conn
-	}
 	if err != nil {
-		return fmt.Errorf("copy %s: %w", t, err)
+		return fmt.Errorf("copy %s: %w", t, classify(err))
 	}
 	return nil
 }
 
-// acquire returns a session that nobody uses, a new one when one was lost.
+// acquire returns a session that nobody uses, a new one when there is none.
 func (p *snapshot) acquire(ctx context.Context) (*pgx.Conn, error) {
 	select {
 	case conn := <-p.free:
@@ -217,4 +273,20 @@ func (p *snapshot) acquire(ctx context.Context) (*pgx.Conn, error) {
 	default:
 	}
 	return p.session(ctx)
+}
+
+// release gives a session back. One whose transaction has failed is of no use,
+// and no more are kept than there are workers.
+func (p *snapshot) release(conn *pgx.Conn) {
+	if !conn.IsClosed() && conn.PgConn().TxStatus() == 'T' {
+		select {
+		case p.free <- conn:
+			return
+		default:
+		}
+	}
+	closeConn(conn.PgConn())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.opened = slices.DeleteFunc(p.opened, func(c *pgx.Conn) bool { return c == conn })
 }
