@@ -4,19 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"strconv"
 	"testing"
 
 	"github.com/millrace/millrace/source"
 )
-
-func asInt(cell []byte, to source.Appender) error {
-	n, err := strconv.ParseInt(string(cell), 10, 64)
-	if err != nil {
-		return err
-	}
-	return to.Int(n)
-}
 
 func asInt64(cell []byte, to source.Appender) error {
 	return to.Int(int64(binary.BigEndian.Uint64(cell)))

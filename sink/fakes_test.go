@@ -45,11 +45,13 @@ func newPlan(t *source.Table) *mapper.Plan {
 	return p
 }
 
-func text(s string) source.Cell                              { return source.Cell{Kind: source.Text, Bytes: []byte(s)} }
-func number(n int64) source.Cell                             { return text(strconv.FormatInt(n, 10)) }
-func absent() source.Cell                                    { return source.Cell{Kind: source.Absent} }
-func unchanged() source.Cell                                 { return source.Cell{Kind: source.Unchanged} }
-func null() source.Cell                                      { return source.Cell{Kind: source.Null} }
+func text(s string) source.Cell  { return source.Cell{Kind: source.Text, Bytes: []byte(s)} }
+func number(n int64) source.Cell { return text(strconv.FormatInt(n, 10)) }
+
+func absent() source.Cell    { return source.Cell{Kind: source.Absent} }
+func unchanged() source.Cell { return source.Cell{Kind: source.Unchanged} }
+func null() source.Cell      { return source.Cell{Kind: source.Null} }
+
 func fits(*mapper.Plan, *mapper.Field, *source.Misfit) error { return nil }
 
 // A stored row of a table of that shape.
