@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
-	"slices"
 	"strconv"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -103,23 +102,12 @@ func rowsOf(columns []proto.InputColumn) []storedRow {
 	return rows
 }
 
-// storedOf makes the answer to a lookup: all versions of the rows at some keys,
-// oldest first. all is in the order of insertion.
+// storedOf makes the answer to a lookup. all is in the order of insertion.
 func storedOf(p *mapper.Plan, all []storedRow, keys []*column.Column, columns map[int]bool) (*sink.Stored, error) {
 	wanted := make(map[string]bool)
 	for row := range keys[0].Rows() {
 		wanted[string(keys[0].Key(nil, row))] = true
 	}
-	all = slices.Clone(all)
-	slices.SortStableFunc(all, func(a, b storedRow) int {
-		switch {
-		case a.version < b.version:
-			return -1
-		case a.version > b.version:
-			return 1
-		}
-		return 0
-	})
 	s := &sink.Stored{Columns: make(map[int]*column.Column)}
 	id, err := column.New("Int64")
 	if err != nil {
@@ -131,7 +119,7 @@ func storedOf(p *mapper.Plan, all []storedRow, keys []*column.Column, columns ma
 			return nil, err
 		}
 	}
-	for _, r := range all {
+	for _, r := range winners(all, false) {
 		if err := id.Append(number(r.id), asInt); err != nil {
 			return nil, err
 		}

@@ -26,8 +26,8 @@ type Target interface {
 	Insert(ctx context.Context, table, token string, columns []proto.InputColumn) error
 	// Truncate empties a table.
 	Truncate(ctx context.Context, table string) error
-	// Stored reads the rows at some keys, a column for each of p.OrderBy, with
-	// the columns (indices into p.Columns) that are asked for.
+	// Stored reads the rows that win at some keys, a column for each of
+	// p.OrderBy, with the columns (indices into p.Columns) that are asked for.
 	Stored(ctx context.Context, p *mapper.Plan, keys []*column.Column, columns map[int]bool) (*Stored, error)
 }
 

@@ -13,9 +13,8 @@ import (
 	"github.com/millrace/millrace/source"
 )
 
-// Stored holds rows of a target table as they lie in its parts, older
-// versions and tombstones too, in the order of their versions; rows of one
-// version in the order in which they were inserted.
+// Stored holds the row that wins at each of some keys, in no order: the last of
+// those with the highest version, which may be a tombstone.
 type Stored struct {
 	Keys    []*column.Column // by Plan.OrderBy
 	Version proto.ColUInt64
@@ -286,16 +285,13 @@ func (l *lineage) apply() error {
 // index finds stored rows by key.
 type index struct {
 	*Stored
-	rows map[string][]int // by key, in the order of Stored
+	rows map[string]int // by key
 }
 
-// winner returns the row of a key that a query sees: the last of its rows.
-func (x *index) winner(key []byte) (int, bool) {
-	rows := x.rows[string(key)]
-	if len(rows) == 0 {
-		return 0, false
-	}
-	return rows[len(rows)-1], true
+// winner returns the row that wins at a key.
+func (x *index) winner(key []byte) (row int, ok bool) {
+	row, ok = x.rows[string(key)]
+	return row, ok
 }
 
 // stored reads the rows at the keys that open rows have and had.
@@ -324,7 +320,7 @@ func (r *Resolver) stored(ctx context.Context, l *lineage, open []*mapper.Pendin
 			columns[c] = true
 		}
 	}
-	x := &index{rows: make(map[string][]int)}
+	x := &index{rows: make(map[string]int)}
 	var err error
 	if x.Stored, err = r.Target.Stored(ctx, plan, keys, columns); err != nil {
 		return nil, err
@@ -334,7 +330,7 @@ func (r *Resolver) stored(ctx context.Context, l *lineage, open []*mapper.Pendin
 		for _, k := range x.Keys {
 			key = k.Key(key, row)
 		}
-		x.rows[string(key)] = append(x.rows[string(key)], row)
+		x.rows[string(key)] = row
 	}
 	return x, nil
 }

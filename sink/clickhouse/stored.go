@@ -14,17 +14,18 @@ import (
 	"github.com/millrace/millrace/sink"
 )
 
-// insertOrder sorts rows of one key and version as they were inserted: by the
-// part's first block number (its name is partition_min_max_level), then by
-// their place in the part. Rows of one key lie in one partition.
-const insertOrder = "toUInt64(splitByChar('_', _part)[2]), _part_offset"
+// lastFirst sorts rows of one key and version against the order in which they
+// were inserted: by the part's first block number (its name is
+// partition_min_max_level), then by their place in the part. Rows of one key
+// lie in one partition.
+const lastFirst = "toUInt64(splitByChar('_', _part)[2]) DESC, _part_offset DESC"
 
 var _ sink.Target = (*Target)(nil)
 
-// Stored reads the rows at some keys as they lie in the table's parts, older
-// versions and tombstones too. keys holds a column for each of p.OrderBy, of
-// the plan's types; columns says which of p.Columns to read. The keys go along
-// as a table of their own, so their number is not bounded by a query's length.
+// Stored reads the row that wins at each of some keys, a tombstone too, which
+// FINAL would not show. keys holds a column for each of p.OrderBy, of the
+// plan's types; columns says which of p.Columns to read. The keys go along as a
+// table of their own, so their number is not bounded by a query's length.
 func (t *Target) Stored(ctx context.Context, p *mapper.Plan, keys []*column.Column, columns map[int]bool) (*sink.Stored, error) {
 	wanted := slices.Sorted(maps.Keys(columns))
 	s := &sink.Stored{Columns: map[int]*column.Column{}}
@@ -74,7 +75,7 @@ func (t *Target) storedQuery(p *mapper.Plan, keys []*column.Column, wanted []int
 	}
 	q := query{text: "SELECT " + strings.Join(selected, ", ") + " FROM " + t.Name(p.Target) +
 		" WHERE (" + idents(keyNames(p)) + ") IN (SELECT * FROM " + keysTable + ")" +
-		" ORDER BY " + Ident(mapper.VersionColumn) + ", " + insertOrder}
+		" ORDER BY " + Ident(mapper.VersionColumn) + " DESC, " + lastFirst + " LIMIT 1 BY " + idents(keyNames(p))}
 	types := make([]string, 0, len(p.Columns))
 	for _, f := range p.Columns {
 		types = append(types, f.Type)
