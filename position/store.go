@@ -49,7 +49,11 @@ type Table struct {
 	Target string `json:"target"`
 	// UUID is ClickHouse's id of the target table, to notice another one in
 	// its place.
-	UUID  string `json:"uuid,omitempty"`
+	UUID string `json:"uuid,omitempty"`
+	// Columns holds the source's ids of the columns that are copied, where it
+	// has some.
+	Columns map[string]int `json:"columns,omitempty"`
+
 	Rows  int64  `json:"rows,omitempty"`  // copied by the snapshot
 	Error string `json:"error,omitempty"` // of a failed table
 }

@@ -16,7 +16,7 @@ type Source interface {
 
 	// Tables returns the selected tables in a stable order. One that cannot be
 	// replicated is returned with its Problem set. An error means that the
-	// catalog could not be read.
+	// catalog could not be read. It may be called while Stream runs.
 	Tables(ctx context.Context) ([]*Table, error)
 
 	// Identify reads the log's identity. Where saved is not nil it proves that

@@ -46,7 +46,7 @@ func (t *Table) SameShape(u *Table) bool {
 	}
 	for i := range t.Columns {
 		a, b := &t.Columns[i], &u.Columns[i]
-		if a.Name != b.Name || a.Native != b.Native || a.Nullable != b.Nullable {
+		if a.Name != b.Name || a.ID != b.ID || a.Native != b.Native || a.Nullable != b.Nullable {
 			return false
 		}
 	}
@@ -60,7 +60,10 @@ func (t *Table) SameShape(u *Table) bool {
 
 // A Column is a column's logical type and the decoders of its wire forms.
 type Column struct {
-	Name     string
+	Name string
+	// ID tells a column from one that was dropped and added again under its
+	// name (pg_attribute.attnum); 0 where the source has none.
+	ID       int
 	Native   string // the source's own type, as its DDL writes it
 	Type     Type
 	Nullable bool
@@ -121,6 +124,16 @@ const (
 	Set       // of labels
 	Vector    // of Float32, never NULL
 )
+
+// IsValue reports whether values of the kind are something else than text or
+// bytes already.
+func (k Kind) IsValue() bool {
+	switch k {
+	case String, Bytes, JSON, Enum:
+		return false
+	}
+	return true
+}
 
 // A Type is a logical type.
 type Type struct {

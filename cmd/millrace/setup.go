@@ -27,8 +27,24 @@ func newSource(c *Config, memory source.Memory, log *slog.Logger) source.Source 
 	return postgres.New(postgres.Config{
 		DSN: c.Source.DSN, Name: c.Name, Slot: c.Source.Slot, Publication: c.Source.Publication,
 		Select: c.Selection(), Workers: c.Snapshot.Workers, ChunkRows: c.Snapshot.ChunkRows,
-		Memory: memory, Logger: log,
+		AsText: asText(c), Memory: memory, Logger: log,
 	})
+}
+
+// asText says which columns the configuration wants as text.
+func asText(c *Config) func(schema, table, column string) bool {
+	return func(schema, table, column string) bool {
+		t := c.Table(schema, table)
+		if t == nil {
+			return false
+		}
+		for _, col := range t.Columns {
+			if col.Name == column {
+				return strings.Contains(col.Type, "String") && !strings.HasPrefix(col.Type, "Array")
+			}
+		}
+		return false
+	}
 }
 
 // openTarget connects to the target, and starts it first where it is the

@@ -231,6 +231,9 @@ func (p *Pipeline) prepareTable(ctx context.Context, t *table) error {
 	}
 	switch {
 	case t.known && t.kept.State != position.Resync:
+		if err := t.checkColumns(); err != nil {
+			return p.keepFailed(&mapper.TableError{Table: t.source.String(), Err: err})
+		}
 		return p.checkKnown(ctx, t, exists)
 	case !exists:
 		err = p.cfg.Target.Create(ctx, t.plan)
@@ -242,11 +245,34 @@ func (p *Pipeline) prepareTable(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.kept = position.Table{State: position.Waiting, Target: t.plan.Target}
+	t.kept = position.Table{State: position.Waiting, Target: t.plan.Target, Columns: t.columnIDs()}
 	if t.kept.UUID, err = p.cfg.Target.UUID(ctx, t.plan.Target); err != nil {
 		return err
 	}
 	return p.cfg.Store.PutTable(t.source.String(), t.kept)
+}
+
+// columnIDs returns the source's ids of the columns.
+func (t *table) columnIDs() map[string]int {
+	ids := make(map[string]int)
+	for i := range t.source.Columns {
+		if c := &t.source.Columns[i]; c.ID != 0 {
+			ids[c.Name] = c.ID
+		}
+	}
+	return ids
+}
+
+// checkColumns refuses a column that took the place of another since the table
+// was copied: the target has the other one's values.
+func (t *table) checkColumns() error {
+	for name, id := range t.columnIDs() {
+		if was, ok := t.kept.Columns[name]; ok && was != id {
+			return source.WithHint(fmt.Errorf("column %q was dropped and added again since the table was copied", name),
+				"copy it again with "+resyncCommand(t.source))
+		}
+	}
+	return nil
 }
 
 // refuseFilled refuses rows that nobody knows of: the state file may have been

@@ -119,6 +119,7 @@ func (t *table) mark(ctx context.Context, conn *pgx.Conn) (string, error) {
 
 // A catalog is what the server's catalog says of some tables.
 type catalog struct {
+	asText     func(schema, table, column string) bool
 	role       string
 	pub        *publication
 	names      []source.Name // of all tables there are
@@ -137,7 +138,7 @@ func (s *Source) readSelected(ctx context.Context, q querier) (*catalog, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := newCatalog(relations)
+	c := s.newCatalog(relations)
 	var chosen []*relation
 	for _, r := range relations {
 		c.names = append(c.names, source.Name{Schema: r.schema, Table: r.name})
@@ -162,7 +163,7 @@ func (s *Source) readThese(ctx context.Context, q querier, oids []uint32) (*cata
 	if err != nil {
 		return nil, err
 	}
-	c := newCatalog(relations)
+	c := s.newCatalog(relations)
 	var chosen []*relation
 	for _, oid := range oids {
 		if r := c.relations[oid]; r != nil {
@@ -172,8 +173,8 @@ func (s *Source) readThese(ctx context.Context, q querier, oids []uint32) (*cata
 	return c, s.fill(ctx, q, c, chosen)
 }
 
-func newCatalog(relations []*relation) *catalog {
-	c := &catalog{relations: map[uint32]*relation{}, partitions: map[uint32][]*relation{}}
+func (s *Source) newCatalog(relations []*relation) *catalog {
+	c := &catalog{asText: s.cfg.AsText, relations: map[uint32]*relation{}, partitions: map[uint32][]*relation{}}
 	for _, r := range relations {
 		c.relations[r.oid] = r
 		if r.parent != 0 {
@@ -280,10 +281,13 @@ func (c *catalog) addColumns(t *table, key []string) {
 			continue
 		}
 		isKey := slices.Contains(key, a.name)
-		column := source.Column{Name: a.name, Native: a.native, Nullable: !a.notNull && !isKey, Comment: a.comment}
+		column := source.Column{Name: a.name, ID: int(a.num), Native: a.native, Nullable: !a.notNull && !isKey, Comment: a.comment}
 		if typ := c.types[a.typ]; typ != nil {
 			column.Type, column.Text, column.Binary = columnType(typ, a.mod, a.dims, isKey)
 			column.Describe = describer(a.typ)
+		}
+		if column.Type.Kind.IsValue() && c.asText(t.Schema, t.Name, a.name) {
+			column.Type, column.Text, column.Binary = asText.typ, asText.text, asText.binary
 		}
 		t.binary = t.binary && column.Binary != nil
 		t.Columns = append(t.Columns, column)

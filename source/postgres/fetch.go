@@ -98,7 +98,7 @@ func (s *Source) Fetch(ctx context.Context, t *source.Table, key []source.Cell, 
 			results[i] = formatCode(source.Binary)
 		}
 	}
-	r := conn.PgConn().ExecParams(ctx, fetchSQL(t, columns), values, types, forms, results).Read()
+	r := conn.PgConn().ExecParams(ctx, s.fetchSQL(t, columns), values, types, forms, results).Read()
 	if r.Err != nil {
 		return nil, false, fmt.Errorf("fetch a row of %s: %w", t, classify(r.Err))
 	}
@@ -126,7 +126,13 @@ func formatCode(k source.CellKind) int16 {
 	return 0
 }
 
-func fetchSQL(t *source.Table, columns []int) string {
+// fetchSQL reads a row by its key: from the table itself, not from those that
+// inherit it, unless it is partitioned.
+func (s *Source) fetchSQL(t *source.Table, columns []int) string {
+	only := "ONLY "
+	if info := s.table(uint32(t.Handle)); info != nil && info.kind == "p" {
+		only = ""
+	}
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = quote(t.Columns[c].Name)
@@ -135,5 +141,5 @@ func fetchSQL(t *source.Table, columns []int) string {
 	for i, k := range t.Key {
 		where[i] = fmt.Sprintf("%s = $%d", quote(t.Columns[k].Name), i+1)
 	}
-	return "SELECT " + strings.Join(names, ", ") + " FROM " + quote(t.Schema, t.Name) + " WHERE " + strings.Join(where, " AND ")
+	return "SELECT " + strings.Join(names, ", ") + " FROM " + only + quote(t.Schema, t.Name) + " WHERE " + strings.Join(where, " AND ")
 }

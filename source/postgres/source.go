@@ -23,8 +23,11 @@ type Config struct {
 	Select      source.Selection
 	Workers     int // sessions that copy at the same time
 	ChunkRows   int // rows of a chunk, about
-	Memory      source.Memory
-	Logger      *slog.Logger
+	// AsText says which columns are wanted as the text that Postgres prints,
+	// whatever their type; nil: none.
+	AsText func(schema, table, column string) bool
+	Memory source.Memory
+	Logger *slog.Logger
 }
 
 // A Source is one Postgres database. It implements source.Source.
@@ -46,6 +49,9 @@ var _ source.Source = (*Source)(nil)
 // New returns a Source. It does not connect.
 func New(cfg Config) *Source {
 	cfg.Workers, cfg.ChunkRows = max(cfg.Workers, 1), max(cfg.ChunkRows, 1)
+	if cfg.AsText == nil {
+		cfg.AsText = func(_, _, _ string) bool { return false }
+	}
 	return &Source{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), tables: make(map[uint32]*table)}
 }
 
