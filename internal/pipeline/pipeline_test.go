@@ -579,6 +579,22 @@ func TestShapeChanges(t *testing.T) {
 	l.wantsSaved(110)
 }
 
+// A column that was dropped and added again while nobody looked has other
+// values than those that were copied.
+func TestColumnTakesTheNameOfAnother(t *testing.T) {
+	l := newLine(t, "a", "b")
+	l.tables[0].Columns[1].ID, l.tables[1].Columns[1].ID = 2, 2
+	l.once("")
+	l.commit("a 1 x", "b 1 x")
+	l.tables[1].Columns[1].ID = 3
+	l.once("some tables failed: public.b")
+	l.wants("a", "1 x")
+	l.wants("b", "")
+	if _, kept := l.kept(); !strings.Contains(kept["public.b"].Error, `column "v" was dropped and added again`) {
+		t.Errorf("the state file says %q", kept["public.b"].Error)
+	}
+}
+
 func TestPlansRefuse(t *testing.T) {
 	target, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: testenv.ClickHouse(t).DSN("")})
 	if err != nil {

@@ -386,3 +386,30 @@ func TestColumnsSincePostgres18(t *testing.T) {
 		t.Error("a holds NULL, whatever its unproven constraint says")
 	}
 }
+
+// Columns that are wanted as text come as Postgres prints them, in the copy as
+// in the log.
+func TestColumnsAsText(t *testing.T) {
+	pg := testenv.Postgres(t)
+	dsn := pg.Database(t)
+	pg.Exec(t, dsn, "CREATE TABLE n (id numeric(10, 2) PRIMARY KEY, v int[], t text)")
+	s := newTestSource(t, dsn)
+	s.cfg.AsText = func(schema, table, column string) bool { return schema+"."+table == "public.n" && column != "id" }
+	tables, err := s.Tables(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, v, text := tables[0].Columns[0], tables[0].Columns[1], tables[0].Columns[2]
+	if id.Type.Kind != source.Decimal || id.Binary == nil {
+		t.Errorf("id is %+v, but it was not asked for", id.Type)
+	}
+	if v.Type.Kind != source.String || v.Binary != nil {
+		t.Errorf("v is %+v with a binary form, want text", v.Type)
+	}
+	if text.Type.Kind != source.String || text.Binary == nil {
+		t.Errorf("t is text anyway, and lost its binary form")
+	}
+	if got, want := s.copySQL(tables[0], source.Chunk{}), `CASE WHEN "v" IS NOT NULL THEN format('%s', "v") END`; !strings.Contains(got, want) {
+		t.Errorf("the copy reads %s, want %s", got, want)
+	}
+}
