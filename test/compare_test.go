@@ -127,6 +127,8 @@ func render(name, typ, category string) rendering {
 		return rendering{"coalesce(to_json(" + pg + ")::text, '[]')", "toJSONString(" + ch + ")"}
 	}
 	switch typ {
+	case "bool":
+		return rendering{pg + "::text", "toString(" + ch + ")"}
 	case "numeric":
 		return rendering{"trim_scale(" + pg + ")::text", "toString(" + ch + ")"}
 	case "float4":
@@ -142,7 +144,8 @@ func render(name, typ, category string) rendering {
 	case "time":
 		return rendering{"to_char(" + pg + ", 'HH24:MI:SS.US')", "toString(" + ch + ")"}
 	}
-	return rendering{pg + "::text", "toString(" + ch + ")"}
+	// Not a cast to text, which drops the padding of char(n) and completes inet.
+	return rendering{"CASE WHEN " + pg + " IS NOT NULL THEN format('%s', " + pg + ") END", "toString(" + ch + ")"}
 }
 
 // ident quotes a name for ClickHouse.

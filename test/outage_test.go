@@ -44,6 +44,7 @@ func TestPostgresIsKilled(t *testing.T) {
 	r.begin()
 	w := r.workload(seed(t), 2, 3*time.Millisecond)
 	for i := range 4 {
+		r.until("millrace streams again", func() bool { r.alive(); return r.now.log.count("msg=streaming") > i })
 		r.progress(w, 100)
 		if i%2 == 0 {
 			pg.Kill(t)
