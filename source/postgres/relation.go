@@ -11,7 +11,7 @@ import (
 // described is a relation as the log describes it: the state in which its
 // changes are decoded.
 type described struct {
-	table    *source.Table // nil: not selected
+	table    *source.Table // nil: not selected, or of no use
 	order    []int         // relation column → table column; nil: the same
 	key      []bool        // table columns that old keys tell
 	old, new []source.Cell
@@ -22,11 +22,12 @@ type relColumn struct {
 	name string
 	typ  uint32
 	mod  int32
+	key  bool // of the replica identity
 }
 
 // relation takes a Relation message: int32 oid, string schema, string name,
-// byte replica identity, int16 number of columns; each: byte flags, string
-// name, int32 type, int32 type modifier.
+// byte replica identity, int16 number of columns; each: byte flags (1: of the
+// replica identity), string name, int32 type, int32 type modifier.
 func (s *stream) relation(ctx context.Context, r *reader) error {
 	oid := r.uint32()
 	schema, name := r.string(), r.string()
@@ -37,8 +38,8 @@ func (s *stream) relation(ctx context.Context, r *reader) error {
 	}
 	var columns []relColumn
 	for range n {
-		r.byte()
-		columns = append(columns, relColumn{name: r.string(), typ: r.uint32(), mod: int32(r.uint32())})
+		flags := r.byte()
+		columns = append(columns, relColumn{name: r.string(), typ: r.uint32(), mod: int32(r.uint32()), key: flags&1 != 0})
 		if r.short {
 			return errShort
 		}
@@ -56,9 +57,12 @@ func (s *stream) relation(ctx context.Context, r *reader) error {
 		return fmt.Errorf("table %s: %w", t, err)
 	}
 	if s.relations[oid] == nil || now != t {
-		if err := s.handler.Schema(ctx, d.table); err != nil {
+		if err := s.took(s.handler.Schema(ctx, now.Table)); err != nil {
 			return err
 		}
+	}
+	if now.Problem != nil {
+		d = &described{} // its rows are of no use
 	}
 	s.known[oid], s.relations[oid] = now, d
 	return nil
@@ -80,14 +84,13 @@ func (s *stream) describe(ctx context.Context, oid uint32, t *table, columns []r
 		}
 	}
 	changed := *t.Table
-	changed.Problem = source.WithHint(errors.New("its columns changed, and the log's rows no longer fit the shape that was copied"),
+	changed.Problem = source.WithHint(errors.New("its columns or its key changed, and the log's rows no longer fit the shape that was copied"),
 		"copy it again with `millrace resync "+t.String()+"`")
-	d := &described{table: &changed, old: make([]source.Cell, len(columns)), new: make([]source.Cell, len(columns))}
-	return d, &table{Table: &changed}, nil
+	return nil, &table{Table: &changed}, nil
 }
 
-// match returns how a relation's columns are those of a table, nil if they are
-// not.
+// match returns how a relation's columns and key are those of a table, nil if
+// they are not. The key of a relation that logs whole old rows is all of it.
 func match(t *table, columns []relColumn) *described {
 	if len(columns) != len(t.Columns) || len(t.attributes) != len(t.Columns) {
 		return nil
@@ -96,20 +99,29 @@ func match(t *table, columns []relColumn) *described {
 		table: t.Table, order: make([]int, len(columns)), key: make([]bool, len(columns)),
 		old: make([]source.Cell, len(columns)), new: make([]source.Cell, len(columns)),
 	}
-	same := true
+	for _, k := range t.Key {
+		d.key[k] = true
+	}
+	same, keys := true, 0
 	for i, c := range columns {
 		at := t.Column(c.name)
 		if at < 0 || t.attributes[at].typ != c.typ || t.attributes[at].mod != c.mod {
 			return nil
 		}
+		if d.key[at] && !c.key {
+			return nil
+		}
+		if c.key {
+			keys++
+		}
 		d.order[i] = at
 		same = same && at == i
 	}
+	if keys != len(t.Key) && keys != len(columns) {
+		return nil
+	}
 	if same {
 		d.order = nil
-	}
-	for _, k := range t.Key {
-		d.key[k] = true
 	}
 	return d
 }

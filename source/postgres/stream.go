@@ -146,6 +146,7 @@ type stream struct {
 	inside    bool          // between Begin and Commit
 	rows      bool          // the open transaction has rows of ours
 	row       source.Row
+	refused   error // the handler's
 }
 
 func newStream(s *Source, keep *standby, tables []*source.Table, h source.Handler, start pglogrepl.LSN) *stream {
@@ -193,10 +194,11 @@ func (s *stream) copyData(ctx context.Context, data []byte) error {
 	switch kind := r.byte(); kind {
 	case pglogrepl.XLogDataByteID:
 		r.take(8 + 8 + 8) // WAL start, WAL end, send time
-		if err := s.message(ctx, &r); err != nil {
+		err := s.message(ctx, &r)
+		if err != nil && s.refused == nil {
 			return fmt.Errorf("pgoutput message after %s: %w", s.end, err)
 		}
-		return nil
+		return err
 	case pglogrepl.PrimaryKeepaliveMessageByteID:
 		end := pglogrepl.LSN(r.uint64())
 		r.take(8)
@@ -220,7 +222,13 @@ func (s *stream) keepalive(ctx context.Context, end pglogrepl.LSN, reply bool) e
 		return nil
 	}
 	s.end = end
-	return s.handler.Commit(ctx, source.Commit{Position: lsnPosition(end), Idle: true})
+	return s.took(s.handler.Commit(ctx, source.Commit{Position: lsnPosition(end), Idle: true}))
+}
+
+// took notes the handler's answer. Its error goes back to the caller as it is.
+func (s *stream) took(err error) error {
+	s.refused = err
+	return err
 }
 
 func lsnPosition(lsn pglogrepl.LSN) position.Position {
@@ -279,9 +287,9 @@ func (s *stream) commit(ctx context.Context, r *reader) error {
 		return errOutside
 	}
 	s.inside, s.end = false, end
-	return s.handler.Commit(ctx, source.Commit{
+	return s.took(s.handler.Commit(ctx, source.Commit{
 		Position: lsnPosition(end), Time: time.UnixMicro(s.time), Idle: !s.rows,
-	})
+	}))
 }
 
 // change takes an Insert, Update or Delete: int32 relation, then tuples, each
@@ -333,7 +341,7 @@ func (s *stream) change(ctx context.Context, kind byte, r *reader) error {
 		row.New = rel.new
 	}
 	s.rows = true
-	return s.handler.Row(ctx, row)
+	return s.took(s.handler.Row(ctx, row))
 }
 
 // truncate: int32 number of relations, byte options, int32 each.
@@ -346,12 +354,15 @@ func (s *stream) truncate(ctx context.Context, r *reader) error {
 			return errShort
 		}
 		rel := s.relations[oid]
-		if rel == nil || rel.table == nil {
+		if rel == nil {
+			return fmt.Errorf("truncate of relation %d, which was not described", oid)
+		}
+		if rel.table == nil {
 			continue
 		}
 		s.rows = true
 		s.row = source.Row{Table: rel.table, Op: source.Truncate, Version: s.version, Time: s.time}
-		if err := s.handler.Row(ctx, &s.row); err != nil {
+		if err := s.took(s.handler.Row(ctx, &s.row)); err != nil {
 			return err
 		}
 	}
