@@ -12,7 +12,8 @@ import (
 
 // copySQL returns the COPY of one chunk. Columns without a decoder for the
 // binary form come as their type's own output, as in the log: a cast to text
-// is another thing for some types (inet, bpchar).
+// is another thing for some types (inet, bpchar). IS NOT NULL is another thing
+// as well: it is false for a composite value with a NULL in it.
 func (s *Source) copySQL(t *source.Table, c source.Chunk) string {
 	var b strings.Builder
 	b.WriteString("COPY (SELECT ")
@@ -22,7 +23,7 @@ func (s *Source) copySQL(t *source.Table, c source.Chunk) string {
 		}
 		name := quote(t.Columns[i].Name)
 		if t.Columns[i].Binary == nil {
-			name = "CASE WHEN " + name + " IS NOT NULL THEN format('%s', " + name + ") END"
+			name = "CASE WHEN " + name + " IS DISTINCT FROM NULL THEN format('%s', " + name + ") END"
 		}
 		b.WriteString(name)
 	}
