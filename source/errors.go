@@ -15,8 +15,15 @@ type HintError struct {
 func (e *HintError) Error() string { return e.Err.Error() + "; " + e.Hint }
 func (e *HintError) Unwrap() error { return e.Err }
 
-// WithHint adds what to do about it to an error.
-func WithHint(err error, hint string) error { return &HintError{Err: err, Hint: hint} }
+// WithHint adds what to do about it to an error. One that says so already is
+// returned as it is.
+func WithHint(err error, hint string) error {
+	var hinted *HintError
+	if errors.As(err, &hinted) && hinted.Hint == hint {
+		return err
+	}
+	return &HintError{Err: err, Hint: hint}
+}
 
 // Level grades a Finding.
 type Level uint8

@@ -64,6 +64,11 @@ func check(ctx context.Context, c *Config, w io.Writer) error {
 // checkTables plans all tables and holds the plans against the target.
 func checkTables(ctx context.Context, c *Config, src source.Source, target *clickhouse.Target) []source.Finding {
 	findings := []source.Finding{{Subject: "target", Text: "ClickHouse " + target.Version() + ", database " + target.Database()}}
+	grants, err := target.CheckGrants(ctx)
+	if err != nil {
+		return append(findings, failure("target privileges", err))
+	}
+	findings = append(findings, grants...)
 	tables, err := src.Tables(ctx)
 	if err != nil {
 		return findings // the source's own check has said so

@@ -182,6 +182,21 @@ func (b *board) following() {
 	}
 }
 
+// lost tells that the log is not read any more.
+func (b *board) lost() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.status.State != web.Streaming {
+		return
+	}
+	b.status.State = web.Catchup
+	for i := range b.status.Tables {
+		if t := &b.status.Tables[i]; t.State == web.Streaming {
+			t.State = web.Catchup
+		}
+	}
+}
+
 // caughtUp tells that the log is read up to where it was when reading began.
 // It returns true.
 func (b *board) caughtUp(log *slog.Logger) bool {

@@ -128,6 +128,7 @@ func (p *Pipeline) follow(ctx context.Context) error {
 		}
 		pause := pauses.NextBackOff()
 		p.metrics.reconnects.Inc()
+		p.board.lost()
 		p.log.Warn("lost the source, connecting again", "error", err, "pause", pause.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
@@ -150,7 +151,8 @@ func (p *Pipeline) copyAndStream(ctx context.Context, identified bool) error {
 		return err
 	}
 	if len(p.streaming()) == 0 {
-		return errors.New("no table is left to follow: all have failed")
+		return source.WithHint(errors.New("no table is left to follow: all have failed"),
+			"mend what the lines above say, then run `millrace resync` with the tables' names")
 	}
 	return p.session(ctx)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/millrace/millrace/mapper"
 	"github.com/millrace/millrace/position"
-	"github.com/millrace/millrace/sink"
 	"github.com/millrace/millrace/sink/clickhouse"
 	"github.com/millrace/millrace/source"
 )
@@ -20,6 +19,7 @@ type table struct {
 	state  position.State
 	kept   position.Table // as in the state file
 	known  bool           // it is in the state file
+	need   need           // of its target table
 }
 
 // prepare reads the state, the source's tables and the target's, and refuses
@@ -185,130 +185,5 @@ func (p *Pipeline) leaveOut(t *table, err *mapper.TableError) error {
 	t.state = position.Failed
 	p.log.Error("table is left out", "table", err.Table, "error", err.Err)
 	p.board.fail(err.Table, err.Err)
-	return nil
-}
-
-// prepareTarget checks the target tables that exist and creates the others.
-func (p *Pipeline) prepareTarget(ctx context.Context, tables []*table) error {
-	var names []string
-	for _, t := range tables {
-		if t.plan != nil {
-			names = append(names, t.plan.Target)
-		}
-	}
-	if err := p.cfg.Target.CheckHosts(ctx, names); err != nil {
-		return err
-	}
-	var errs []error
-	for _, t := range tables {
-		switch {
-		case t.plan == nil:
-		case t.state == position.Failed:
-			p.log.Error("table failed in an earlier run and is not followed", "table", t.source.String(), "error", t.kept.Error,
-				"hint", "run "+resyncCommand(t.source))
-			p.board.fail(t.source.String(), errors.New(t.kept.Error))
-		default:
-			if err := p.prepareTable(ctx, t); err != nil {
-				errs = append(errs, &mapper.TableError{Table: t.source.String(), Err: err})
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// resyncCommand is what a user runs to copy a table again.
-func resyncCommand(t *source.Table) string { return "`millrace resync " + t.String() + "`" }
-
-// prepareTable checks or creates one target table and notes that it is ours.
-func (p *Pipeline) prepareTable(ctx context.Context, t *table) error {
-	exists, err := p.cfg.Target.Check(ctx, t.plan)
-	var unfit *sink.TableError
-	if errors.As(err, &unfit) && t.state == position.Copied {
-		return p.keepFailed(&mapper.TableError{Table: t.source.String(), Err: source.WithHint(err, "then run "+resyncCommand(t.source))})
-	}
-	if err != nil {
-		return err
-	}
-	switch {
-	case t.known && t.kept.State != position.Resync:
-		if err := t.checkColumns(); err != nil {
-			return p.keepFailed(&mapper.TableError{Table: t.source.String(), Err: err})
-		}
-		return p.checkKnown(ctx, t, exists)
-	case !exists:
-		err = p.cfg.Target.Create(ctx, t.plan)
-	case t.known:
-		err = p.cfg.Target.Truncate(ctx, t.plan.Target)
-	default:
-		err = p.refuseFilled(ctx, t)
-	}
-	if err != nil {
-		return err
-	}
-	t.kept = position.Table{State: position.Waiting, Target: t.plan.Target, Columns: t.columnIDs()}
-	if t.kept.UUID, err = p.cfg.Target.UUID(ctx, t.plan.Target); err != nil {
-		return err
-	}
-	return p.cfg.Store.PutTable(t.source.String(), t.kept)
-}
-
-// columnIDs returns the source's ids of the columns.
-func (t *table) columnIDs() map[string]int {
-	ids := make(map[string]int)
-	for i := range t.source.Columns {
-		if c := &t.source.Columns[i]; c.ID != 0 {
-			ids[c.Name] = c.ID
-		}
-	}
-	return ids
-}
-
-// checkColumns refuses a column that took the place of another since the table
-// was copied: the target has the other one's values.
-func (t *table) checkColumns() error {
-	for name, id := range t.columnIDs() {
-		if was, ok := t.kept.Columns[name]; ok && was != id {
-			return source.WithHint(fmt.Errorf("column %q was dropped and added again since the table was copied", name),
-				"copy it again with "+resyncCommand(t.source))
-		}
-	}
-	return nil
-}
-
-// refuseFilled refuses rows that nobody knows of: the state file may have been
-// lost, and then their versions outrank or mix with new ones.
-func (p *Pipeline) refuseFilled(ctx context.Context, t *table) error {
-	filled, err := p.cfg.Target.HasRows(ctx, t.plan.Target)
-	if err != nil || !filled {
-		return err
-	}
-	name := p.cfg.Target.Name(t.plan.Target)
-	return source.WithHint(
-		fmt.Errorf("target table %s has rows, but the state file knows nothing of them: it was lost, or belongs to another pipeline", name),
-		"bring back the state file; or, to copy the table again, run DROP TABLE "+name+" (and `millrace teardown` if no state file is left)")
-}
-
-// checkKnown makes sure that a table of the state file is the one in the target.
-func (p *Pipeline) checkKnown(ctx context.Context, t *table, exists bool) error {
-	if t.kept.Target != t.plan.Target {
-		return source.WithHint(fmt.Errorf("it was copied to table %s, and is now to go to %s", t.kept.Target, t.plan.Target),
-			"set its target back, or copy it again with "+resyncCommand(t.source))
-	}
-	uuid, err := p.cfg.Target.UUID(ctx, t.plan.Target)
-	if err != nil {
-		return err
-	}
-	if !exists || uuid != t.kept.UUID {
-		return source.WithHint(fmt.Errorf("target table %s is gone or was replaced since it was copied", p.cfg.Target.Name(t.plan.Target)),
-			"check target.dsn; to copy the table again, run "+resyncCommand(t.source))
-	}
-	highest, err := p.cfg.Target.MaxVersion(ctx, t.plan.Target)
-	if err != nil {
-		return err
-	}
-	if epoch := mapper.Epoch(highest); epoch > p.saved.Epoch {
-		return source.WithHint(fmt.Errorf("target table %s holds rows of epoch %d, the state file is at epoch %d: it is an old copy",
-			p.cfg.Target.Name(t.plan.Target), epoch, p.saved.Epoch), "bring back the newest state file")
-	}
 	return nil
 }

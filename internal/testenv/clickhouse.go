@@ -19,6 +19,9 @@ import (
 const (
 	User     = "tester"
 	Password = "p@ss:w/rd"
+
+	// Reader has no password, and may only read.
+	Reader = "reader"
 )
 
 // A CH is a database of a test's own on a ClickHouse server.

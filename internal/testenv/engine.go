@@ -40,5 +40,8 @@ func RestartClickHouse(t testing.TB, ended *embedded.Server) *embedded.Server {
 func startEngine(dir string) (*embedded.Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startDeadline)
 	defer cancel()
-	return embedded.Start(ctx, embedded.Config{Dir: dir, Users: map[string]string{User: Password}})
+	return embedded.Start(ctx, embedded.Config{Dir: dir, Users: map[string]embedded.User{
+		User:   {Password: Password},
+		Reader: {Grants: []string{"GRANT SELECT ON *.*"}},
+	}})
 }

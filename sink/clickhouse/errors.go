@@ -35,7 +35,11 @@ func newServerError(code proto.Error, text string) *ServerError {
 	if i := strings.LastIndex(text, " (version "); i > 0 && strings.HasSuffix(text, ")") {
 		text = text[:i]
 	}
-	return &ServerError{Code: code, Message: strings.TrimSuffix(text, " ("+code.String()+")")}
+	text = strings.TrimSuffix(text, " ("+code.String()+")")
+	if code == proto.ErrAuthenticationFailed {
+		text, _, _ = strings.Cut(text, "\n") // what follows is about resetting passwords
+	}
+	return &ServerError{Code: code, Message: text}
 }
 
 // A statusError is an HTTP answer without a ClickHouse exception: a proxy's.

@@ -17,7 +17,7 @@ const configName = "engine.xml"
 // writeConfig writes the configuration. What `clickhouse local` sizes for a
 // single query (two threads for merges, two for everything else) is sized here
 // for a server that takes inserts all day.
-func writeConfig(dir string, users map[string]string) (string, error) {
+func writeConfig(dir string, users map[string]User) (string, error) {
 	path := filepath.Join(dir, configName)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<clickhouse>
@@ -28,7 +28,7 @@ func writeConfig(dir string, users map[string]string) (string, error) {
     <quotas><default/></quotas>
     <users>
 `, max(4, runtime.NumCPU()), html.EscapeString(path))
-	writeUser(&b, "default", "")
+	writeUser(&b, "default", User{})
 	names := make([]string, 0, len(users))
 	for name := range users {
 		names = append(names, name)
@@ -44,14 +44,22 @@ func writeConfig(dir string, users map[string]string) (string, error) {
 	return path, nil
 }
 
-func writeUser(b *strings.Builder, name, password string) {
+func writeUser(b *strings.Builder, name string, u User) {
+	rights := `            <access_management>1</access_management>
+            <named_collection_control>1</named_collection_control>
+`
+	if u.Grants != nil {
+		rights = "            <grants>"
+		for _, grant := range u.Grants {
+			rights += "<query>" + html.EscapeString(grant) + "</query>"
+		}
+		rights += "</grants>\n"
+	}
 	fmt.Fprintf(b, `        <%[1]s>
             <password>%[2]s</password>
             <networks><ip>::/0</ip></networks>
             <profile>default</profile>
             <quota>default</quota>
-            <access_management>1</access_management>
-            <named_collection_control>1</named_collection_control>
-        </%[1]s>
-`, name, html.EscapeString(password))
+%[3]s        </%[1]s>
+`, name, html.EscapeString(u.Password), rights)
 }

@@ -27,11 +27,18 @@ type Config struct {
 	// TCPPort and HTTPPort are the native and the HTTP port on 127.0.0.1; 0
 	// picks a free one.
 	TCPPort, HTTPPort int
-	// Users are names and passwords beside default, which has no password.
-	// A name is an XML element's: letters, digits and underscores.
-	Users map[string]string
+	// Users are those beside default, which has no password and may do
+	// everything, by name. A name is an XML element's: letters, digits and
+	// underscores.
+	Users map[string]User
 	// Logger gets start, end and slow starts; nil for none.
 	Logger *slog.Logger
+}
+
+// A User may log in to an engine.
+type User struct {
+	Password string
+	Grants   []string // "GRANT SELECT ON db.*"; nil: everything
 }
 
 // The engine's output in its folder, and that of the one before.

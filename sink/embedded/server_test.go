@@ -55,7 +55,7 @@ func ask(t *testing.T, s *Server, statement string) string {
 }
 
 func TestServerAnswersOnBothPorts(t *testing.T) {
-	s := start(t, Config{Dir: t.TempDir(), Users: map[string]string{"reader": "a<b&c"}})
+	s := start(t, Config{Dir: t.TempDir(), Users: map[string]User{"reader": {Password: "a<b&c"}}})
 	ask(t, s, "CREATE DATABASE shop")
 	ask(t, s, "CREATE TABLE shop.t (a Int32) ORDER BY a AS SELECT number FROM numbers(3)")
 
