@@ -163,9 +163,15 @@ func (b *bench) count(ctx context.Context, database, table string, want int) err
 	return nil
 }
 
-// drop takes a run's slot and publication away, so that the log can go.
+// drop takes a run's slot and publication away, so that the log can go. The
+// server notices the end of a run a moment later.
 func (b *bench) drop(ctx context.Context, name string) error {
-	return b.exec(ctx, "SELECT pg_drop_replication_slot('"+name+"')", "DROP PUBLICATION "+name)
+	return b.exec(ctx, `DO $$ BEGIN
+		FOR i IN 1..100 LOOP
+			EXIT WHEN NOT (SELECT active FROM pg_replication_slots WHERE slot_name = '`+name+`');
+			PERFORM pg_sleep(0.1);
+		END LOOP;
+	END $$`, "SELECT pg_drop_replication_slot('"+name+"')", "DROP PUBLICATION "+name)
 }
 
 func (b *bench) exec(ctx context.Context, statements ...string) error {
