@@ -33,7 +33,7 @@ func (s *standby) run(ctx context.Context) error {
 	defer ticker.Stop()
 	heard, since := s.heard.Load(), time.Now()
 	for {
-		if err := s.send(ctx); err != nil {
+		if err := s.send(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {
@@ -50,7 +50,13 @@ func (s *standby) run(ctx context.Context) error {
 	}
 }
 
+// send waits no longer than for patience: a server that is gone takes nothing,
+// and what waits to be sent to it is soon full.
 func (s *standby) send(ctx context.Context) error {
+	_ = s.conn.Conn().SetWriteDeadline(time.Now().Add(s.patience))
+	if err := ctx.Err(); err != nil { // its deadline is set already, and stays
+		return err
+	}
 	lsn := pglogrepl.LSN(s.acked.Load())
 	err := pglogrepl.SendStandbyStatusUpdate(ctx, s.conn, pglogrepl.StandbyStatusUpdate{
 		WALWritePosition: lsn, WALFlushPosition: lsn, WALApplyPosition: lsn,

@@ -20,7 +20,7 @@ import (
 const streamBuffer = 1 << 20
 
 const (
-	maxStandbyInterval = 10 * time.Second
+	maxStandbyInterval = time.Second
 	minStandbyInterval = 100 * time.Millisecond
 	patience           = 2 * time.Minute
 	closeTimeout       = time.Second
@@ -47,11 +47,16 @@ func (s *Source) Stream(ctx context.Context, from position.Position, tables []*s
 	keep := &standby{conn: conn, acked: &s.acked, wake: s.wake, interval: standbyInterval(timeout), patience: patience}
 	st := newStream(s, keep, tables, h, start)
 
+	return converse(ctx, keep, st)
+}
+
+// converse runs the reader and the standby until ctx ends or one of them fails.
+func converse(ctx context.Context, keep *standby, st *stream) error {
 	g, ctx := errgroup.WithContext(ctx)
-	// A read is ended by its deadline, whoever wants the end.
-	defer context.AfterFunc(ctx, func() { _ = conn.Conn().SetReadDeadline(time.Unix(1, 0)) })()
+	// Whoever wants the end: what waits for the network is ended by a deadline.
+	defer context.AfterFunc(ctx, func() { _ = keep.conn.Conn().SetDeadline(time.Unix(1, 0)) })()
 	g.Go(func() error { return keep.run(ctx) })
-	g.Go(func() error { return st.run(ctx, conn.Frontend()) })
+	g.Go(func() error { return st.run(ctx, keep.conn.Frontend()) })
 	return g.Wait()
 }
 
