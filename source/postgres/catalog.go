@@ -121,6 +121,7 @@ func (t *table) mark(ctx context.Context, conn *pgx.Conn) (string, error) {
 type catalog struct {
 	asText     func(schema, table, column string) bool
 	role       string
+	version    int // of the server, major
 	pub        *publication
 	names      []source.Name // of all tables there are
 	tables     []*table
@@ -208,7 +209,8 @@ func (s *Source) fill(ctx context.Context, q querier, c *catalog, chosen []*rela
 			}
 		}
 	}
-	if err = q.QueryRow(ctx, "SELECT current_user").Scan(&c.role); err != nil {
+	err = q.QueryRow(ctx, "SELECT current_user, current_setting('server_version_num')::int / 10000").Scan(&c.role, &c.version)
+	if err != nil {
 		return fmt.Errorf("read our role: %w", classify(err))
 	}
 	if c.pub, err = s.readPublication(ctx, q); err != nil {

@@ -63,19 +63,25 @@ func noIdentity(r *relation, indexes []index) error {
 	case "i":
 		err = errors.New("no key in the log: its replica identity is an index that is gone")
 	}
+	return source.WithHint(err, identityStatement(r, indexes))
+}
+
+// identityStatement gives a table a replica identity by a key that it has, or
+// else a key.
+func identityStatement(r *relation, indexes []index) string {
 	for i := range indexes {
 		if indexes[i].primary && indexes[i].usable() {
-			return source.WithHint(err, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT", r.quoted()))
+			return fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY DEFAULT", r.quoted())
 		}
 	}
 	for i := range indexes {
 		if indexes[i].usable() {
-			return source.WithHint(err, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", r.quoted(), quote(indexes[i].name)))
+			return fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s", r.quoted(), quote(indexes[i].name))
 		}
 	}
-	return source.WithHint(err, fmt.Sprintf(
+	return fmt.Sprintf(
 		"ALTER TABLE %s ADD PRIMARY KEY (…), or create a unique index over NOT NULL columns and ALTER TABLE %s REPLICA IDENTITY USING INDEX …, or exclude the table with %q",
-		r.quoted(), r.quoted(), "!"+r.String()))
+		r.quoted(), r.quoted(), "!"+r.String())
 }
 
 // deferrable returns the error for a table whose only keys are deferrable.

@@ -11,7 +11,7 @@ import (
 // judge sets the Problem of every table that cannot be replicated: above all
 // of one whose publication would make its application's statements fail.
 func (s *Source) judge(c *catalog) {
-	rules := []func(*relation, *table) error{c.kindProblem, c.keyProblem, s.exclusionProblem(c), c.leafProblems, c.accessProblem, c.coverageProblem}
+	rules := []func(*relation, *table) error{c.kindProblem, c.keyProblem, s.exclusionProblem(c), c.leafProblems, c.generatedProblem, c.accessProblem, c.coverageProblem}
 	var unowned []*table
 	for _, t := range c.tables {
 		r := c.relations[t.oid]
@@ -88,6 +88,29 @@ func (c *catalog) keyProblem(r *relation, t *table) error {
 	return source.WithHint(fmt.Errorf("publication %q leaves out columns of its key %v", c.pub.name, key),
 		fmt.Sprintf("ALTER PUBLICATION %s DROP TABLE ONLY %s; ALTER PUBLICATION %[1]s ADD TABLE ONLY %[2]s (%[3]s)%[4]s",
 			quote(c.pub.name), r.quoted(), quoteList(columns), where))
+}
+
+// generatedProblem finds tables whose publication by us would make UPDATE and
+// DELETE fail since Postgres 18: whole old rows hold generated columns, which
+// are then to be published as well. One that is published already fails them
+// without us.
+func (c *catalog) generatedProblem(r *relation, _ *table) error {
+	if c.version < 18 || c.pub.exists && !c.pub.ours {
+		return nil
+	}
+	for _, l := range c.leaves(r) {
+		if l.identity != "f" {
+			continue
+		}
+		for _, a := range c.attributes[l.oid] {
+			if a.generated {
+				return source.WithHint(
+					fmt.Errorf("%s has REPLICA IDENTITY FULL and the generated column %q: once it is published, Postgres refuses its UPDATE and DELETE", l, a.name),
+					identityStatement(l, c.indexes[l.oid]))
+			}
+		}
+	}
+	return nil
 }
 
 // exclusionProblem finds partitions that a pattern excludes although their
