@@ -86,6 +86,12 @@ func (s *Source) checkSlot(ctx context.Context, start pglogrepl.LSN) (time.Durat
 	if err != nil {
 		return 0, fmt.Errorf("read wal_sender_timeout: %w", classify(err))
 	}
+	// The flushed log may end inside a record, of hint bits for instance, that
+	// nobody has a reason to flush: then nobody gets to its end. A commit has.
+	_, err = conn.Exec(ctx, "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_xact_id() END")
+	if err != nil {
+		return 0, fmt.Errorf("complete the log's last record: %w", classify(err))
+	}
 	return time.Duration(millis) * time.Millisecond, nil
 }
 
