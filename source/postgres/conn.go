@@ -19,15 +19,14 @@ import (
 	"github.com/millrace/millrace/source"
 )
 
-const (
-	connectTimeout = 15 * time.Second // where the DSN names none
-	keepAlive      = 30 * time.Second // a peer that vanished is noticed after some of these
-)
+const connectTimeout = 15 * time.Second // where the DSN names none
 
 // pins are the settings that every session of ours has, whatever the server,
 // the database, the role or the DSN say. Those that shape output make a value
 // read the same in the snapshot and in the log. Without jit, since catalogs of
-// thousands of tables look costly to the planner and take milliseconds.
+// thousands of tables look costly to the planner and take milliseconds. The
+// server is to notice a client that vanished within the minute, and not keep
+// its locks for the two hours that are usual.
 var pins = map[string]string{
 	"TimeZone":                            "UTC",
 	"DateStyle":                           "ISO, MDY",
@@ -43,6 +42,9 @@ var pins = map[string]string{
 	"statement_timeout":                   "0",
 	"lock_timeout":                        "0",
 	"idle_in_transaction_session_timeout": "0",
+	"tcp_keepalives_idle":                 "30",
+	"tcp_keepalives_interval":             "10",
+	"tcp_keepalives_count":                "3",
 	"idle_session_timeout":                "0",
 }
 
@@ -68,7 +70,7 @@ func (s *Source) config() (*pgx.ConnConfig, error) {
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	c.DialFunc = (&net.Dialer{KeepAlive: keepAlive}).DialContext
+	c.DialFunc = dialer.DialContext
 	return c, nil
 }
 

@@ -31,6 +31,11 @@ func (s *Source) session(ctx context.Context) (*pgx.Conn, error) {
 	}
 	if err := s.lockSoon(ctx, conn); err != nil {
 		closeConn(conn.PgConn())
+		if s.conn != nil {
+			// Most likely it is our own session from before, which the server
+			// has not given up yet.
+			err = lost{err}
+		}
 		return nil, err
 	}
 	s.conn = conn
@@ -83,13 +88,16 @@ func (s *Source) Fetch(ctx context.Context, t *source.Table, key []source.Cell, 
 	if err != nil {
 		return nil, false, err
 	}
-	attributes := s.attributes(uint32(t.Handle))
+	info := s.table(uint32(t.Handle))
+	if info == nil || !info.SameShape(t) || len(key) != len(t.Key) {
+		return nil, false, fmt.Errorf("fetch a row of %s: its columns or its key have changed", t)
+	}
 	var values [][]byte
 	var types []uint32
 	var forms []int16
 	for i, cell := range key {
 		values = append(values, cell.Bytes)
-		types = append(types, attributes[t.Key[i]].typ)
+		types = append(types, info.attributes[t.Key[i]].typ)
 		forms = append(forms, formatCode(cell.Kind))
 	}
 	results := make([]int16, len(columns))
