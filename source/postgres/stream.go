@@ -20,7 +20,7 @@ import (
 const streamBuffer = 1 << 20
 
 const (
-	maxStandbyInterval = time.Second
+	maxStandbyInterval = 10 * time.Second
 	minStandbyInterval = 100 * time.Millisecond
 	patience           = 2 * time.Minute
 	closeTimeout       = time.Second
