@@ -50,6 +50,9 @@ type Table struct {
 	// UUID is ClickHouse's id of the target table, to notice another one in
 	// its place.
 	UUID string `json:"uuid,omitempty"`
+	// Handle is the source's own reference to the table, to notice another one
+	// under its name; 0 where it has none.
+	Handle uint64 `json:"handle,omitempty"`
 	// Columns holds the source's ids of the columns that are copied, where it
 	// has some.
 	Columns map[string]int `json:"columns,omitempty"`

@@ -16,8 +16,9 @@ const discoverInterval = 10 * time.Second
 var errTablesCame = errors.New("tables have come")
 
 // discover calls found when the source has a selected table that is not in
-// this run, or one that could not be replicated and now can.
-func (p *Pipeline) discover(ctx context.Context, found func()) {
+// this run, or one that could not be replicated and now can. It fails tables
+// whose place another one has taken: the log of that is not read.
+func (p *Pipeline) discover(ctx context.Context, fail func(*source.Table, error), found func()) {
 	ticker := time.NewTicker(discoverInterval)
 	defer ticker.Stop()
 	for {
@@ -30,11 +31,29 @@ func (p *Pipeline) discover(ctx context.Context, found func()) {
 		if err != nil {
 			continue // the stream tells of a source that is lost
 		}
+		for _, t := range p.replaced(tables) {
+			fail(t, nameTaken(t))
+		}
 		if len(p.newcomers(tables)) > 0 {
 			found()
 			return
 		}
 	}
+}
+
+// replaced returns the tables of this run whose names now belong to others.
+func (p *Pipeline) replaced(tables []*source.Table) []*source.Table {
+	now := make(map[string]uint64)
+	for _, t := range tables {
+		now[t.String()] = t.Handle
+	}
+	var list []*source.Table
+	for _, t := range p.tables {
+		if handle := now[t.source.String()]; handle != 0 && t.plan != nil && handle != t.source.Handle {
+			list = append(list, t.source)
+		}
+	}
+	return list
 }
 
 // newcomers returns the tables that can be taken into this run.

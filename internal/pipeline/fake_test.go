@@ -143,6 +143,15 @@ func (d *database) come(t *source.Table) {
 	d.tables = append(d.tables, t)
 }
 
+// replace puts another table in the place of one.
+func (d *database) replace(i int, handle uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	other := *d.tables[i]
+	other.Handle = handle
+	d.tables[i] = &other
+}
+
 func (d *database) Identify(_ context.Context, saved *position.Saved) (position.Identity, bool, error) {
 	d.mu.Lock()
 	d.saved = append(d.saved, saved)

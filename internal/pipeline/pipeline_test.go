@@ -595,6 +595,22 @@ func TestColumnTakesTheNameOfAnother(t *testing.T) {
 	}
 }
 
+// A table that was dropped and created again has other rows than those that
+// were copied.
+func TestTableTakesTheNameOfAnother(t *testing.T) {
+	l := newLine(t, "a", "b")
+	l.tables[0].Handle, l.tables[1].Handle = 1, 2
+	l.once("")
+	l.commit("a 1 x", "b 1 x")
+	l.tables[1].Handle = 3
+	l.once("some tables failed: public.b")
+	l.wants("a", "1 x")
+	l.wants("b", "")
+	if _, kept := l.kept(); !strings.Contains(kept["public.b"].Error, "another table has taken its name") {
+		t.Errorf("the state file says %q", kept["public.b"].Error)
+	}
+}
+
 func TestPlansRefuse(t *testing.T) {
 	target, err := clickhouse.Open(t.Context(), clickhouse.Config{DSN: testenv.ClickHouse(t).DSN("")})
 	if err != nil {
@@ -629,4 +645,24 @@ func TestTableComes(t *testing.T) {
 	l.wants("a", "1 x, 2 x")
 	l.wants("b", "1 x, 2 x, 3 x")
 	l.wantsSaved(120)
+}
+
+// A table whose name another one takes while it is followed stops.
+func TestTableIsReplaced(t *testing.T) {
+	if testing.Short() {
+		t.Skip("looking for new tables takes its time")
+	}
+	l := newLine(t, "a", "b")
+	l.tables[0].Handle, l.tables[1].Handle = 1, 2
+	err := l.background(func(p *Pipeline) {
+		l.until("streaming", p.Ready)
+		l.replace(1, 3)
+		l.until("b stops", func() bool { return l.stateOf(p, "b") == web.Failed })
+		l.commit("a 1 x", "b 1 x")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.wants("a", "1 x")
+	l.wants("b", "")
 }

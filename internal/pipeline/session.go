@@ -58,7 +58,7 @@ func (p *Pipeline) session(ctx context.Context) error {
 	})
 	if !p.cfg.Once {
 		defer p.aside(reading, func(ctx context.Context) {
-			p.discover(ctx, func() { stop(errTablesCame) })
+			p.discover(ctx, m.Fail, func() { stop(errTablesCame) })
 		})()
 	}
 	p.board.following()

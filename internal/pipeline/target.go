@@ -99,7 +99,7 @@ func (p *Pipeline) inspect(ctx context.Context, t *table) error {
 	}
 	switch {
 	case t.known && t.kept.State != position.Resync:
-		if err := t.checkColumns(); err != nil {
+		if err := t.checkSame(); err != nil {
 			return p.keepFailed(&mapper.TableError{Table: t.source.String(), Err: err})
 		}
 		return p.checkKnown(ctx, t, exists)
@@ -127,7 +127,7 @@ func (p *Pipeline) supply(ctx context.Context, t *table) (err error) {
 	if err != nil {
 		return err
 	}
-	t.kept = position.Table{State: position.Waiting, Target: t.plan.Target, Columns: t.columnIDs()}
+	t.kept = position.Table{State: position.Waiting, Target: t.plan.Target, Handle: t.source.Handle, Columns: t.columnIDs()}
 	if t.kept.UUID, err = p.cfg.Target.UUID(ctx, t.plan.Target); err != nil {
 		return err
 	}
@@ -145,9 +145,12 @@ func (t *table) columnIDs() map[string]int {
 	return ids
 }
 
-// checkColumns refuses columns that are not those that were copied: rows from
-// before have another one's values there, or none.
-func (t *table) checkColumns() error {
+// checkSame refuses a table or columns that are not those that were copied:
+// rows from before have another one's values, or none.
+func (t *table) checkSame() error {
+	if t.kept.Handle != 0 && t.kept.Handle != t.source.Handle {
+		return nameTaken(t.source)
+	}
 	if len(t.kept.Columns) == 0 {
 		return nil
 	}
@@ -162,6 +165,12 @@ func (t *table) checkColumns() error {
 		}
 	}
 	return nil
+}
+
+// nameTaken tells that a table's name belongs to another one now.
+func nameTaken(t *source.Table) error {
+	return source.WithHint(errors.New("another table has taken its name since it was copied"),
+		"copy it again with "+resyncCommand(t))
 }
 
 // refuseFilled refuses rows that nobody knows of: the state file may have been
