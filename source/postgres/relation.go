@@ -72,7 +72,10 @@ func (s *stream) relation(ctx context.Context, r *reader) error {
 // announced, or the one that the catalog has now.
 func (s *stream) describe(ctx context.Context, oid uint32, t *table, columns []relColumn) (*described, *table, error) {
 	if d := match(t, columns); d != nil {
-		return d, t, nil
+		same, err := s.source.sameColumns(ctx, t)
+		if err != nil || same {
+			return d, t, err
+		}
 	}
 	now, err := s.source.redescribe(ctx, oid)
 	if err != nil {

@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -94,6 +95,29 @@ func (s *Source) rowFilter(t *source.Table) string {
 		return "false"
 	}
 	return info.filter
+}
+
+// sameColumns reports whether the columns of a table are still those that it
+// was announced with. The log tells their names and types; a column that was
+// dropped and added again has another number.
+func (s *Source) sameColumns(ctx context.Context, t *table) (bool, error) {
+	s.control.Lock()
+	defer s.control.Unlock()
+	conn, err := s.session(ctx)
+	if err != nil {
+		return false, err
+	}
+	var numbers []int16
+	for _, a := range t.attributes {
+		numbers = append(numbers, a.num)
+	}
+	var found int
+	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_attribute
+		WHERE attrelid = $1 AND attnum = ANY($2) AND NOT attisdropped`, uint32(t.Handle), numbers).Scan(&found)
+	if err != nil {
+		return false, fmt.Errorf("read columns of %s: %w", t, classify(err))
+	}
+	return found == len(numbers), nil
 }
 
 // redescribe reads a table anew and keeps that; nil when it is gone.
