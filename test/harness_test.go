@@ -112,7 +112,9 @@ func (r *rig) once(more ...string) *process {
 // be kept any longer. From then on it must be in ClickHouse.
 func (r *rig) settle() {
 	r.t.Helper()
-	end := r.value("SELECT pg_current_wal_flush_lsn()")
+	// A message that is of no interest, behind all that is committed. The end
+	// of the log would not do: it may lie inside a record, for long.
+	end := r.value("SELECT pg_logical_emit_message(true, 'settle', '')")
 	r.until("the slot confirms "+end, func() bool {
 		r.alive()
 		return r.value("SELECT confirmed_flush_lsn >= '"+end+"' FROM pg_replication_slots WHERE slot_name = '"+r.name+"'") == "t"

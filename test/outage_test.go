@@ -72,7 +72,8 @@ func TestTargetIsDownForLong(t *testing.T) {
 	r.set("flush.rows=1000", "memory=1MiB")
 	r.begin()
 	reader := "SELECT active_pid FROM pg_replication_slots WHERE slot_name = " + literal(r.name)
-	walsender := r.value(reader)
+	var walsender string
+	r.until("the slot is read", func() bool { walsender = r.value(reader); return walsender != "" })
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestTargetIsDownForLong(t *testing.T) {
 	testenv.RestartClickHouse(t, server)
 	r.settle()
 	r.equal("t")
-	if now := r.value(reader); now != walsender || walsender == "" {
+	if now := r.value(reader); now != walsender {
 		t.Errorf("the walsender was %q and is %q", walsender, now)
 	}
 	if n := r.now.log.count("lost the source"); n > 0 {
