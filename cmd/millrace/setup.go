@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strings"
 	"time"
 
@@ -108,8 +109,9 @@ func options(c *Config) func(*source.Table) mapper.Options {
 	return func(t *source.Table) mapper.Options {
 		o := mapper.Options{
 			Target:   strings.NewReplacer("{schema}", t.Schema, "{table}", t.Name).Replace(c.Target.TableName),
-			Settings: c.Target.Settings,
+			Settings: make(map[string]string),
 		}
+		maps.Copy(o.Settings, c.Target.Settings)
 		for _, m := range c.Target.Metadata {
 			o.Metadata = append(o.Metadata, mapper.Metadata(m))
 		}
@@ -120,9 +122,7 @@ func options(c *Config) func(*source.Table) mapper.Options {
 		if tc.Target != "" {
 			o.Target = tc.Target
 		}
-		if tc.Settings != nil {
-			o.Settings = tc.Settings
-		}
+		maps.Copy(o.Settings, tc.Settings)
 		o.OrderBy, o.PartitionBy = tc.OrderBy, tc.PartitionBy
 		o.Columns = make(map[string]mapper.ColumnOptions)
 		for _, col := range tc.Columns {
