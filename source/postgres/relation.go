@@ -72,7 +72,7 @@ func (s *stream) relation(ctx context.Context, r *reader) error {
 // announced, or the one that the catalog has now.
 func (s *stream) describe(ctx context.Context, oid uint32, t *table, columns []relColumn) (*described, *table, error) {
 	if d := match(t, columns); d != nil {
-		same, err := s.source.sameColumns(ctx, t)
+		same, err := s.sameColumns(ctx, t)
 		if err != nil || same {
 			return d, t, err
 		}
