@@ -12,6 +12,8 @@ const (
 	// unknownDensity is the rows assumed on a page of a table that was never
 	// analyzed.
 	unknownDensity = 60
+	// maxChunks of a part are kept track of, however large it is.
+	maxChunks = 20_000
 )
 
 // Plan implements source.Snapshot: ranges of pages of each part, by ctid. The
@@ -44,10 +46,11 @@ func (p *snapshot) Plan(ctx context.Context, t *source.Table) (*source.Plan, err
 // cut divides the pages of a leaf into chunks of about rows rows.
 func cut(l leaf, pages int64, rows int) []source.Chunk {
 	density := float64(unknownDensity)
-	if l.pages > 0 && l.tuples >= 0 {
-		density = max(float64(l.tuples)/float64(l.pages), 0.01)
+	if l.pages > 0 && l.tuples > 0 {
+		// What was counted once may be of a table that was nearly empty then.
+		density = max(float64(l.tuples)/float64(l.pages), 1)
 	}
-	step := max(int64(float64(rows)/density), 1)
+	step := max(int64(float64(rows)/density), pages/maxChunks+1)
 	var chunks []source.Chunk
 	for from := int64(0); from == 0 || from < pages; from += step {
 		c := source.Chunk{Part: l.name, Rows: int64(float64(min(step, pages-from)) * density)}

@@ -65,7 +65,7 @@ type copyReader struct {
 	rest    []byte // of a row that came in pieces
 	started bool
 	ended   bool
-	err     error // of the handler or the format
+	refused error // the handler's
 }
 
 func newCopyReader(ctx context.Context, t *source.Table, h source.Handler) *copyReader {
@@ -83,11 +83,10 @@ func (c *copyReader) Write(p []byte) (int, error) {
 	}
 	for len(p) > 0 && !c.ended {
 		size, err := c.next(p)
-		if errors.Is(err, errShort) {
+		if errors.Is(err, errShort) && c.refused == nil {
 			break
 		}
 		if err != nil {
-			c.err = err
 			return 0, err
 		}
 		p = p[size:]
@@ -104,8 +103,12 @@ func (c *copyReader) next(p []byte) (int, error) {
 		if !bytes.Equal(r.take(len(copySignature)), copySignature) && !r.short {
 			return 0, errors.New("this is no binary COPY")
 		}
-		r.uint32()
-		r.take(int(int32(r.uint32())))
+		flags := r.uint32()
+		extension := int32(r.uint32())
+		if !r.short && (flags != 0 || extension < 0) {
+			return 0, fmt.Errorf("a COPY of the unknown form %#x, %d", flags, extension)
+		}
+		r.take(int(extension))
 		if err := r.err(); err != nil {
 			return 0, err
 		}
@@ -126,9 +129,12 @@ func (c *copyReader) next(p []byte) (int, error) {
 	columns := c.row.Table.Columns
 	for i := range c.row.New {
 		size := int32(r.uint32())
-		if size < 0 {
+		if size == -1 {
 			c.row.New[i] = source.Cell{Kind: source.Null}
 			continue
+		}
+		if size < 0 {
+			return 0, fmt.Errorf("field of %d bytes in a COPY", size)
 		}
 		kind := source.Binary
 		if columns[i].Binary == nil {
@@ -139,13 +145,17 @@ func (c *copyReader) next(p []byte) (int, error) {
 	if r.short {
 		return 0, errShort
 	}
-	return len(p) - len(r.data), c.handler.Row(c.ctx, &c.row)
+	c.refused = c.handler.Row(c.ctx, &c.row)
+	return len(p) - len(r.data), c.refused
 }
 
 // end reports whether the COPY was whole.
 func (c *copyReader) end() error {
-	if !c.ended {
+	switch {
+	case !c.ended:
 		return errors.New("the COPY ended too early")
+	case len(c.rest) > 0:
+		return errors.New("the COPY goes on behind its end")
 	}
 	return nil
 }

@@ -176,7 +176,7 @@ func (p *snapshot) session(ctx context.Context) (*pgx.Conn, error) {
 	p.mu.Unlock()
 	_, err = conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT "+literal(p.name),
 		pgx.QueryExecModeSimpleProtocol)
-	if hasCode(err, "22023") { // invalid snapshot identifier: the exporter was lost
+	if hasCode(err, "22023", "42704") { // no such snapshot: the exporter was lost
 		err = lost{err}
 	}
 	if err != nil {
@@ -254,8 +254,8 @@ func (p *snapshot) Read(ctx context.Context, t *source.Table, c source.Chunk, h 
 	rows := newCopyReader(ctx, t, h)
 	_, err = conn.PgConn().CopyTo(ctx, rows, p.source.copySQL(t, c))
 	switch {
-	case rows.err != nil:
-		return rows.err
+	case rows.refused != nil:
+		return rows.refused
 	case err == nil:
 		err = rows.end()
 	}
