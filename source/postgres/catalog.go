@@ -96,25 +96,15 @@ func (s *Source) describe(ctx context.Context, conn *pgx.Conn, oid uint32) (*sou
 	return c.tables[0].Table, c.tables[0], nil
 }
 
-// mark names the storage of the table as it is now: oid and file node of each
-// leaf. VACUUM FULL, TRUNCATE, rewriting ALTERs and other partitions change it.
-func (t *table) mark(ctx context.Context, conn *pgx.Conn) (string, error) {
-	oids, err := readTree(ctx, conn, t.oid)
-	if err != nil {
-		return "", fmt.Errorf("table %s: %w", t, err)
+// mark names the storage of the table: oid and file node of each leaf. VACUUM
+// FULL, TRUNCATE, rewriting ALTERs and other partitions change it.
+func (t *table) mark() string {
+	names := make([]string, len(t.leaves))
+	for i, l := range t.leaves {
+		names[i] = fmt.Sprintf("%d:%d", l.oid, l.node)
 	}
-	relations, err := readRelations(ctx, conn, oids)
-	if err != nil {
-		return "", fmt.Errorf("table %s: %w", t, err)
-	}
-	slices.SortFunc(relations, func(a, b *relation) int { return int(int64(a.oid) - int64(b.oid)) })
-	var text strings.Builder
-	for _, r := range relations {
-		if r.node != 0 {
-			fmt.Fprintf(&text, "%d:%d ", r.oid, r.node)
-		}
-	}
-	return strings.TrimSuffix(text.String(), " "), nil
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 // A catalog is what the server's catalog says of some tables.
@@ -152,15 +142,11 @@ func (s *Source) readSelected(ctx context.Context, q querier) (*catalog, error) 
 
 // readThese describes the tables with some oids that exist.
 func (s *Source) readThese(ctx context.Context, q querier, oids []uint32) (*catalog, error) {
-	var tree []uint32
-	for _, oid := range oids {
-		part, err := readTree(ctx, q, oid)
-		if err != nil {
-			return nil, err
-		}
-		tree = append(tree, part...)
+	all, err := readTree(ctx, q, oids)
+	if err != nil {
+		return nil, err
 	}
-	relations, err := readRelations(ctx, q, tree)
+	relations, err := readRelations(ctx, q, all)
 	if err != nil {
 		return nil, err
 	}

@@ -309,11 +309,11 @@ func TestDescribeAndMark(t *testing.T) {
 	tables := testTables(t, s)
 	markOf := func(name string) string {
 		t.Helper()
-		text, err := s.table(uint32(tables[name].Handle)).mark(t.Context(), conn)
-		if err != nil || text == "" {
-			t.Fatalf("mark %q, %v", text, err)
+		_, info, err := s.describe(t.Context(), conn, uint32(tables[name].Handle))
+		if err != nil {
+			t.Fatal(err)
 		}
-		return text
+		return info.mark()
 	}
 	for _, change := range []struct{ table, statement string }{
 		{"public.t", `VACUUM FULL t`},

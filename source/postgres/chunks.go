@@ -19,7 +19,7 @@ const (
 // Plan implements source.Snapshot: ranges of pages of each part, by ctid. The
 // last is open, since a part grows meanwhile; what it grows by is in the log.
 func (p *snapshot) Plan(ctx context.Context, t *source.Table) (*source.Plan, error) {
-	info := p.source.table(uint32(t.Handle))
+	info := p.known[uint32(t.Handle)]
 	if info == nil {
 		return nil, fmt.Errorf("table %s is not known", t)
 	}
@@ -28,11 +28,7 @@ func (p *snapshot) Plan(ctx context.Context, t *source.Table) (*source.Plan, err
 		return nil, err
 	}
 	defer p.release(conn)
-	mark, err := info.mark(ctx, conn)
-	if err != nil {
-		return nil, err
-	}
-	plan := &source.Plan{Mark: mark}
+	plan := &source.Plan{Mark: info.mark()}
 	for _, leaf := range info.leaves {
 		var bytes int64
 		if err := conn.QueryRow(ctx, "SELECT pg_relation_size($1::oid::regclass)", leaf.oid).Scan(&bytes); err != nil {

@@ -108,25 +108,27 @@ func readRelations(ctx context.Context, q querier, oids []uint32) ([]*relation, 
 	return list, nil
 }
 
-// readTree returns a table and, where it is partitioned, all its partitions.
-func readTree(ctx context.Context, q querier, oid uint32) ([]uint32, error) {
-	rows, err := q.Query(ctx, `
-		WITH RECURSIVE tree(oid) AS (
-			SELECT $1::oid
-			UNION
-			SELECT i.inhrelid FROM tree
-			JOIN pg_class p ON p.oid = tree.oid AND p.relkind = 'p'
-			JOIN pg_inherits i ON i.inhparent = p.oid
-		)
-		SELECT oid FROM tree`, oid)
+// tree is a table expression of the tables $1 and, where they are partitioned,
+// all their partitions.
+const tree = `WITH RECURSIVE tree(oid) AS (
+		SELECT unnest($1::oid[])
+		UNION
+		SELECT i.inhrelid FROM tree
+		JOIN pg_class p ON p.oid = tree.oid AND p.relkind = 'p'
+		JOIN pg_inherits i ON i.inhparent = p.oid
+	) `
+
+// readTree returns some tables with all their partitions.
+func readTree(ctx context.Context, q querier, oids []uint32) ([]uint32, error) {
+	rows, err := q.Query(ctx, tree+"SELECT oid FROM tree", oids)
 	if err != nil {
 		return nil, fmt.Errorf("read partitions: %w", classify(err))
 	}
-	oids, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
+	list, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
 	if err != nil {
 		return nil, fmt.Errorf("read partitions: %w", classify(err))
 	}
-	return oids, nil
+	return list, nil
 }
 
 // unproven is true for a column whose NOT NULL constraint old rows may break

@@ -37,7 +37,8 @@ const memorySlot = "postgres.slot"
 // be lost. The locks come after it, since the snapshot waits for all running
 // transactions, and one of those may wait for our locks. A table that is
 // rewritten between the two looks empty in the snapshot; then another one is
-// taken.
+// taken. What has changed meanwhile in other ways is read again behind the
+// locks: partitions may have come, and columns may have other types.
 func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, first bool) (source.Snapshot, error) {
 	s.control.Lock()
 	defer s.control.Unlock()
@@ -59,18 +60,21 @@ func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, f
 		snap := &snapshot{source: s, tables: tables, free: make(chan *pgx.Conn, s.cfg.Workers)}
 		err := snap.open(ctx, first)
 		if err == nil {
+			err = snap.read(ctx, conn)
+		}
+		if err == nil {
 			return snap, nil
 		}
 		_ = snap.Close()
+		if first && !snap.position.IsZero() { // nobody keeps it
+			if dropErr := s.dropSlot(context.WithoutCancel(ctx)); dropErr != nil {
+				return nil, errors.Join(err, dropErr)
+			}
+		}
 		if !errors.Is(err, errRewritten) || attempt == snapshotAttempts {
 			return nil, err
 		}
 		s.log.Info("taking another snapshot", "cause", err)
-		if first {
-			if err := s.dropSlot(ctx); err != nil {
-				return nil, err
-			}
-		}
 	}
 }
 
@@ -104,6 +108,7 @@ func (s *Source) prepareSlot(ctx context.Context, conn *pgx.Conn, first bool) er
 type snapshot struct {
 	source   *Source
 	tables   []*source.Table
+	known    map[uint32]*table // by oid, as they are under the locks
 	position position.Position
 	exporter *pgconn.PgConn // holds the exported snapshot
 	name     string         // of the exported snapshot
@@ -198,18 +203,10 @@ func (p *snapshot) session(ctx context.Context) (*pgx.Conn, error) {
 // whole returns an error when a locked table has another file than in the
 // snapshot: the rows in it are not in the snapshot.
 func (p *snapshot) whole(ctx context.Context, conn *pgx.Conn) error {
-	var oids []uint32
-	for _, t := range p.tables {
-		if info := p.source.table(uint32(t.Handle)); info != nil {
-			for _, leaf := range info.leaves {
-				oids = append(oids, leaf.oid)
-			}
-		}
-	}
 	// The column is the snapshot's, the function's result the present one.
 	var name string
-	err := conn.QueryRow(ctx, `SELECT oid::regclass::text FROM pg_class
-		WHERE oid = ANY($1) AND relfilenode IS DISTINCT FROM pg_relation_filenode(oid) LIMIT 1`, oids).Scan(&name)
+	err := conn.QueryRow(ctx, tree+`SELECT c.oid::regclass::text FROM tree JOIN pg_class c USING (oid)
+		WHERE c.relkind <> 'p' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid) LIMIT 1`, p.oids()).Scan(&name)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil
@@ -217,6 +214,33 @@ func (p *snapshot) whole(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("look for rewritten tables: %w", classify(err))
 	}
 	return source.WithHint(fmt.Errorf("%w: %s", errRewritten, name), "run again when nothing rewrites or truncates it over and over")
+}
+
+func (p *snapshot) oids() []uint32 {
+	oids := make([]uint32, len(p.tables))
+	for i, t := range p.tables {
+		oids[i] = uint32(t.Handle)
+	}
+	return oids
+}
+
+// read reads the tables as they are under the locks, and refuses those that
+// have another shape than was announced. conn is any session.
+func (p *snapshot) read(ctx context.Context, conn *pgx.Conn) error {
+	c, err := p.source.readThese(ctx, conn, p.oids())
+	if err != nil {
+		return err
+	}
+	p.known = make(map[uint32]*table, len(c.tables))
+	for _, t := range c.tables {
+		p.known[t.oid] = t
+	}
+	for _, t := range p.tables {
+		if now := p.known[uint32(t.Handle)]; now == nil || now.String() != t.String() || !now.SameShape(t) {
+			return source.WithHint(fmt.Errorf("table %s was altered before it could be locked", t), "start again")
+		}
+	}
+	return nil
 }
 
 // closeSessions also gives up their locks. Nobody uses the sessions.
