@@ -181,6 +181,29 @@ func (s *Source) ensurePublication(ctx context.Context, conn *pgx.Conn, tables [
 	}
 }
 
+// checkPublished refuses to follow tables that the publication does not have:
+// what happened to them since somebody took them out is not in the log for us.
+func (s *Source) checkPublished(ctx context.Context, conn *pgx.Conn, streaming []*source.Table) error {
+	if len(streaming) == 0 {
+		return nil
+	}
+	p, err := s.readPublication(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if !p.exists {
+		return source.WithHint(fmt.Errorf("publication %q is gone, and with it the changes since somebody dropped it", p.name),
+			"if source.publication was changed, set it back; otherwise "+startOver)
+	}
+	for _, t := range streaming {
+		if _, ok := p.covered[uint32(t.Handle)]; !ok {
+			return source.WithHint(fmt.Errorf("table %s is followed, but somebody took it out of publication %q: its changes since then are missing", t, p.name),
+				"copy it again with `millrace resync "+t.String()+"`")
+		}
+	}
+	return nil
+}
+
 // publish is one attempt at ensurePublication, in one transaction.
 func (s *Source) publish(ctx context.Context, conn *pgx.Conn, tables []*source.Table) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {

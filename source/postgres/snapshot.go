@@ -49,6 +49,9 @@ func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, f
 	if err := s.prepareSlot(ctx, conn, first); err != nil {
 		return nil, err
 	}
+	if err := s.checkPublished(ctx, conn, streaming); err != nil {
+		return nil, err
+	}
 	all := append(append([]*source.Table(nil), streaming...), tables...)
 	if err := s.ensurePublication(ctx, conn, all); err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -67,6 +69,44 @@ func TestTableIsAlteredBeforeTheCopy(t *testing.T) {
 			}
 			if slot, err := s.readSlot(t.Context(), testConnect(t, s)); err != nil || slot.exists {
 				t.Errorf("the slot is left: %t, %v", slot.exists, err)
+			}
+		})
+	}
+}
+
+// Changes of a table that is not published are not in the log, nor will they
+// be when it is published again.
+func TestFollowedTableIsNoLongerPublished(t *testing.T) {
+	pg := testenv.Postgres(t)
+	for change, want := range map[string]string{
+		"ALTER PUBLICATION %s DROP TABLE t": "table public.t is followed, but somebody took it out of publication",
+		"DROP PUBLICATION %s":               "is gone",
+		"COMMENT ON PUBLICATION %s IS NULL": "", // another's now, and it has the tables
+	} {
+		t.Run(change, func(t *testing.T) {
+			dsn := pg.Database(t)
+			pg.Exec(t, dsn, `CREATE TABLE t (id int PRIMARY KEY)`, `CREATE TABLE u (id int PRIMARY KEY)`)
+			s := newTestSource(t, dsn)
+			s.cfg.Memory = forgetful{}
+			tables, err := s.Tables(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := func(streaming, tables []*source.Table, first bool) error {
+				snap, err := s.Begin(t.Context(), streaming, tables, first)
+				if err == nil {
+					snap.Close()
+				}
+				return err
+			}
+			if err := errors.Join(begin(nil, tables, true), begin(tables, nil, false)); err != nil {
+				t.Fatal(err)
+			}
+			pg.Exec(t, dsn, fmt.Sprintf(change, s.cfg.Publication))
+			switch err := begin(tables, nil, false); {
+			case want == "" && err == nil:
+			case want == "" || err == nil || !strings.Contains(err.Error(), want):
+				t.Errorf("got %v, want %q", err, want)
 			}
 		})
 	}
