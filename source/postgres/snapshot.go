@@ -99,6 +99,13 @@ func (s *Source) prepareSlot(ctx context.Context, conn *pgx.Conn, first bool) er
 	}
 	if string(mark) == s.cfg.Slot {
 		s.log.Info("dropping the slot of a start that was cut off", "slot", s.cfg.Slot)
+		if slot.active {
+			// Its session waits for a transaction and does not look whether we
+			// are still there. We are: the pipeline's lock is ours.
+			if _, err := conn.Exec(ctx, "SELECT pg_terminate_backend($1)", slot.activePID); err != nil {
+				return fmt.Errorf("end the session that was making slot %q: %w", s.cfg.Slot, classify(err))
+			}
+		}
 		return s.dropSlot(ctx)
 	}
 	return source.WithHint(

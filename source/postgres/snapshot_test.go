@@ -1,113 +1,174 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/internal/testenv"
 	"github.com/millrace/millrace/source"
 )
 
-// The slot of a copy waits for transactions, as long as they last. A partition
-// that came meanwhile has rows that neither the log nor the first look has.
-func TestPartitionComesBeforeTheCopy(t *testing.T) {
-	pg := testenv.Postgres(t)
-	dsn := pg.Database(t)
-	pg.Exec(t, dsn, `CREATE TABLE p (id text PRIMARY KEY, v text) PARTITION BY LIST (id)`,
-		`CREATE TABLE p1 PARTITION OF p FOR VALUES IN ('a')`, `INSERT INTO p VALUES ('a', 'old')`)
+// cutTable is a table of some chunks, and a snapshot of it.
+func cutTable(t *testing.T, pg *testenv.PG) (dsn string, table *source.Table, snap *snapshot, plan *source.Plan) {
+	t.Helper()
+	dsn = pg.Database(t)
+	pg.Exec(t, dsn, "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t SELECT g, repeat('x', 100) FROM generate_series(1, 2000) g")
 	s := newTestSource(t, dsn)
-	s.cfg.Memory = forgetful{}
-	table := testTables(t, s)["public.p"]
-	pg.Exec(t, dsn, `CREATE TABLE p2 PARTITION OF p DEFAULT`, `INSERT INTO p VALUES ('b', 'new')`)
-	snap, err := s.Begin(t.Context(), nil, []*source.Table{table}, true)
+	s.cfg.Memory, s.cfg.ChunkRows, s.cfg.Workers = new(testMemory), 300, 2
+	table = testTables(t, s)["public.t"]
+	opened, err := s.Begin(t.Context(), nil, []*source.Table{table}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer snap.Close()
-	plan, err := snap.Plan(t.Context(), table)
-	if err != nil {
+	t.Cleanup(func() { opened.Close() })
+	snap = opened.(*snapshot)
+	if plan, err = snap.Plan(t.Context(), table); err != nil {
 		t.Fatal(err)
 	}
-	rows := rowMap{}
-	for _, chunk := range plan.Chunks {
-		if err := snap.Read(t.Context(), table, chunk, rows); err != nil {
+	if len(plan.Chunks) < 3 {
+		t.Fatalf("%d chunks", len(plan.Chunks))
+	}
+	return dsn, table, snap, plan
+}
+
+// end ends a session as an administrator would.
+func end(t *testing.T, pg *testenv.PG, dsn string, pid uint32) {
+	t.Helper()
+	pg.Exec(t, dsn, fmt.Sprintf("SELECT pg_terminate_backend(%d, 5000)", pid))
+}
+
+// A session that is lost costs one chunk, and its successor sees the same.
+func TestSnapshotOutlivesASession(t *testing.T) {
+	pg := testenv.Postgres(t)
+	dsn, table, snap, plan := cutTable(t, pg)
+	for range 2 {
+		conn, err := snap.acquire(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
+		end(t, pg, dsn, conn.PgConn().PID())
+		snap.free <- conn
 	}
-	if diff := cmp.Diff(rowMap{"a": "old", "b": "new"}, rows); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// A column of another type would be read with the decoder of the one before.
-func TestTableIsAlteredBeforeTheCopy(t *testing.T) {
-	pg := testenv.Postgres(t)
-	for _, change := range []string{
-		`ALTER TABLE t ALTER v TYPE float8`,
-		`ALTER TABLE t ADD w int`,
-		`ALTER TABLE t DROP v, ADD v bigint`,
-		`ALTER TABLE t RENAME v TO w`,
-		`ALTER TABLE t REPLICA IDENTITY FULL`,
-	} {
-		t.Run(change, func(t *testing.T) {
-			dsn := pg.Database(t)
-			pg.Exec(t, dsn, `CREATE TABLE t (id int PRIMARY KEY, v bigint)`, `INSERT INTO t VALUES (1, 7)`)
-			s := newTestSource(t, dsn)
-			s.cfg.Memory = forgetful{}
-			table := testTables(t, s)["public.t"]
-			pg.Exec(t, dsn, change)
-			snap, err := s.Begin(t.Context(), nil, []*source.Table{table}, true)
+	pg.Exec(t, dsn, "INSERT INTO t VALUES (5000, 'later')", "DELETE FROM t WHERE id < 100")
+	h := &quiet{}
+	failed := 0
+	for _, c := range plan.Chunks {
+		for {
+			before := h.rows
+			err := snap.Read(t.Context(), table, c, h)
 			if err == nil {
-				snap.Close()
+				break
 			}
-			if err == nil || !strings.Contains(err.Error(), "public.t was altered") {
-				t.Errorf("got %v", err)
+			failed++
+			if !errors.Is(err, source.ErrDisconnected) || h.rows != before {
+				t.Fatalf("%d rows, then %v", h.rows-before, err)
 			}
-			if slot, err := s.readSlot(t.Context(), testConnect(t, s)); err != nil || slot.exists {
-				t.Errorf("the slot is left: %t, %v", slot.exists, err)
-			}
-		})
+		}
+	}
+	if h.rows != 2000 || failed == 0 || failed > 2 {
+		t.Errorf("%d rows of 2,000, and %d chunks failed", h.rows, failed)
+	}
+	if len(snap.opened) > 2 {
+		t.Errorf("%d sessions are kept", len(snap.opened))
 	}
 }
 
-// Changes of a table that is not published are not in the log, nor will they
-// be when it is published again.
-func TestFollowedTableIsNoLongerPublished(t *testing.T) {
+// Without sessions nothing keeps the table as it is: rows that moved would be
+// in no chunk, or in two.
+func TestSnapshotNoticesARewrite(t *testing.T) {
 	pg := testenv.Postgres(t)
-	for change, want := range map[string]string{
-		"ALTER PUBLICATION %s DROP TABLE t": "table public.t is followed, but somebody took it out of publication",
-		"DROP PUBLICATION %s":               "is gone",
-		"COMMENT ON PUBLICATION %s IS NULL": "", // another's now, and it has the tables
-	} {
-		t.Run(change, func(t *testing.T) {
-			dsn := pg.Database(t)
-			pg.Exec(t, dsn, `CREATE TABLE t (id int PRIMARY KEY)`, `CREATE TABLE u (id int PRIMARY KEY)`)
-			s := newTestSource(t, dsn)
-			s.cfg.Memory = forgetful{}
-			tables, err := s.Tables(t.Context())
-			if err != nil {
-				t.Fatal(err)
+	dsn, table, snap, plan := cutTable(t, pg)
+	snap.closeSessions()
+	if err := snap.Read(t.Context(), table, plan.Chunks[0], &quiet{}); err != nil {
+		t.Fatalf("in a new session: %v", err)
+	}
+	snap.closeSessions()
+	pg.Exec(t, dsn, "DELETE FROM t WHERE id < 1000", "VACUUM FULL t")
+	h := &quiet{}
+	if err := snap.Read(t.Context(), table, plan.Chunks[0], h); !errors.Is(err, errRewritten) || h.rows > 0 {
+		t.Errorf("a rewritten table gave %d rows, %v", h.rows, err)
+	}
+}
+
+func TestSnapshotWithoutItsExporter(t *testing.T) {
+	pg := testenv.Postgres(t)
+	dsn, table, snap, plan := cutTable(t, pg)
+	end(t, pg, dsn, snap.exporter.PID())
+	if err := snap.Read(t.Context(), table, plan.Chunks[0], &quiet{}); err != nil {
+		t.Errorf("sessions that have the snapshot keep it: %v", err)
+	}
+	snap.closeSessions()
+	if err := snap.Read(t.Context(), table, plan.Chunks[0], &quiet{}); !errors.Is(err, source.ErrDisconnected) {
+		t.Errorf("a new session gets %v", err)
+	}
+}
+
+// A process that is killed while its slot is made leaves a session that waits
+// for a transaction, and holds the slot.
+func TestBeginAfterAKillWhileTheSlotWasMade(t *testing.T) {
+	pg := testenv.Postgres(t)
+	direct := pg.Database(t)
+	p, cuttable := newProxy(t, direct)
+	pg.Exec(t, direct, "CREATE TABLE t (id int PRIMARY KEY)")
+	writer, err := pgx.Connect(t.Context(), direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close(context.Background())
+	if _, err := writer.Exec(t.Context(), "BEGIN; INSERT INTO t VALUES (1)", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	memory := new(testMemory)
+	begin := func(dsn string) <-chan error {
+		s := newTestSource(t, dsn)
+		s.cfg.Memory = memory
+		tables := []*source.Table{testTables(t, s)["public.t"]}
+		done := make(chan error, 1)
+		go func() {
+			snap, err := s.Begin(t.Context(), nil, tables, true)
+			if err == nil {
+				err = snap.Close()
 			}
-			begin := func(streaming, tables []*source.Table, first bool) error {
-				snap, err := s.Begin(t.Context(), streaming, tables, first)
-				if err == nil {
-					snap.Close()
-				}
-				return err
-			}
-			if err := errors.Join(begin(nil, tables, true), begin(tables, nil, false)); err != nil {
-				t.Fatal(err)
-			}
-			pg.Exec(t, dsn, fmt.Sprintf(change, s.cfg.Publication))
-			switch err := begin(tables, nil, false); {
-			case want == "" && err == nil:
-			case want == "" || err == nil || !strings.Contains(err.Error(), want):
-				t.Errorf("got %v, want %q", err, want)
-			}
-		})
+			done <- err
+		}()
+		return done
+	}
+	killed := begin(cuttable)
+	s := newTestSource(t, direct)
+	look := testConnect(t, s)
+	slot := func() slotInfo {
+		info, err := s.readSlot(t.Context(), look)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	poll(t, "the slot to be made", func() bool { return slot().active })
+	first := slot().activePID
+	p.listener.Close() // a process that is killed does not cancel its query
+	p.each(func(l link) { l.client.Close(); l.server.Close() })
+	if err := <-killed; err == nil {
+		t.Fatal("the first begin came through")
+	}
+	if !slot().active {
+		t.Fatal("the server noticed that the client is gone, and this test shows nothing")
+	}
+	again := begin(direct)
+	poll(t, "another session to make the slot", func() bool { i := slot(); return i.active && i.activePID != first })
+	if err := writer.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-again:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the second begin still waits")
 	}
 }

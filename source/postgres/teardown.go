@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,7 +20,8 @@ func (s *Source) Teardown(ctx context.Context) error {
 	return s.dropPublication(ctx)
 }
 
-// dropSlot drops our slot unless somebody reads it.
+// dropSlot drops our slot unless somebody reads it. Whoever did until now gets
+// a moment to let go.
 func (s *Source) dropSlot(ctx context.Context) error {
 	conn, err := s.connect(ctx)
 	if err != nil {
@@ -27,6 +29,14 @@ func (s *Source) dropSlot(ctx context.Context) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	info, err := s.readSlot(ctx, conn)
+	for deadline := time.Now().Add(lockPatience); err == nil && info.active && time.Now().Before(deadline); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPause):
+		}
+		info, err = s.readSlot(ctx, conn)
+	}
 	if err != nil || !info.exists {
 		return err
 	}
