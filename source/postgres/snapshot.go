@@ -40,20 +40,7 @@ const memorySlot = "postgres.slot"
 // taken. What has changed meanwhile in other ways is read again behind the
 // locks: partitions may have come, and columns may have other types.
 func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, first bool) (source.Snapshot, error) {
-	s.control.Lock()
-	defer s.control.Unlock()
-	conn, err := s.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.prepareSlot(ctx, conn, first); err != nil {
-		return nil, err
-	}
-	if err := s.checkPublished(ctx, conn, streaming); err != nil {
-		return nil, err
-	}
-	all := append(append([]*source.Table(nil), streaming...), tables...)
-	if err := s.ensurePublication(ctx, conn, all); err != nil {
+	if err := s.prepare(ctx, streaming, tables, first); err != nil {
 		return nil, err
 	}
 	if len(tables) == 0 && !first {
@@ -63,7 +50,7 @@ func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, f
 		snap := &snapshot{source: s, tables: tables, free: make(chan *pgx.Conn, s.cfg.Workers)}
 		err := snap.open(ctx, first)
 		if err == nil {
-			err = snap.read(ctx, conn)
+			err = snap.read(ctx)
 		}
 		if err == nil {
 			return snap, nil
@@ -79,6 +66,24 @@ func (s *Source) Begin(ctx context.Context, streaming, tables []*source.Table, f
 		}
 		s.log.Info("taking another snapshot", "cause", err)
 	}
+}
+
+// prepare makes the slot and the publication ready. What comes after it may wait
+// for hours, and others have questions meanwhile.
+func (s *Source) prepare(ctx context.Context, streaming, tables []*source.Table, first bool) error {
+	s.control.Lock()
+	defer s.control.Unlock()
+	conn, err := s.session(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.prepareSlot(ctx, conn, first); err != nil {
+		return err
+	}
+	if err := s.checkPublished(ctx, conn, streaming); err != nil {
+		return err
+	}
+	return s.ensurePublication(ctx, conn, append(slices.Clone(streaming), tables...))
 }
 
 // prepareSlot makes sure that the slot is there, or that it is not.
@@ -236,7 +241,13 @@ func (p *snapshot) oids() []uint32 {
 
 // read reads the tables as they are under the locks, and refuses those that
 // have another shape than was announced. conn is any session.
-func (p *snapshot) read(ctx context.Context, conn *pgx.Conn) error {
+func (p *snapshot) read(ctx context.Context) error {
+	p.source.control.Lock()
+	defer p.source.control.Unlock()
+	conn, err := p.source.session(ctx)
+	if err != nil {
+		return err
+	}
 	c, err := p.source.readThese(ctx, conn, p.oids())
 	if err != nil {
 		return err

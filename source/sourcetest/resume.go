@@ -166,6 +166,7 @@ func laterTableInTransaction(b *bench) {
 		done <- result
 	case <-time.After(overtaken):
 	}
+	b.answers(byName["b"])
 	b.run(early, "INSERT INTO b VALUES (11, 11, 'early')")
 	b.must(early.Commit())
 	b.exec("INSERT INTO b VALUES (30, 30, 'meanwhile')")
@@ -179,6 +180,28 @@ func laterTableInTransaction(b *bench) {
 	more := b.follow(from, list(byName))
 	b.compare(byName["a"], logged, more)
 	b.compare(byName["b"], copied, more)
+}
+
+// answers asks what any goroutine may ask, whatever another waits for.
+func (b *bench) answers(t *source.Table) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, prompt)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, err := b.src.Latest(ctx); err != nil {
+			b.Errorf("latest, meanwhile: %v", err)
+		}
+		if _, _, err := b.src.Fetch(ctx, t, []source.Cell{text("1")}, []int{0}); err != nil {
+			b.Errorf("fetch, meanwhile: %v", err)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(2 * prompt):
+		b.Error("no answer while begin waits")
+	}
 }
 
 func nothingToCopy(b *bench) {
