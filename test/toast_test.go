@@ -98,7 +98,7 @@ func TestLongValuesAcrossPartsCutOff(t *testing.T) {
 		r.exec("TRUNCATE doc; INSERT INTO doc SELECT i, i, noise(100), noise(10) FROM generate_series(1, 10) i")
 		r.begin().stop()
 		r.transaction(append([]string{"UPDATE doc SET n = -n"}, step.statements...)...)
-		for at := 1; at < 40; at += 2 {
+		for at := 1; at < 40; at += 3 {
 			r.set(fmt.Sprintf("flush.rows=%d", 1+(at+i)%4))
 			r.env = []string{fmt.Sprintf("MILLRACE_SEAM=written:%d", at)}
 			r.start("--once")
