@@ -118,11 +118,17 @@ func (t *Target) Create(ctx context.Context, p *mapper.Plan) error {
 	return nil
 }
 
-// Truncate removes all rows of a table, whatever its size.
+// Truncate removes all rows of a table, whatever its size. While an earlier
+// call's statement still runs, since its answer was lost, another one is refused
+// as a *sink.RetryError: it must not remove the rows that come after.
 func (t *Target) Truncate(ctx context.Context, table string) error {
-	// max_table_size_to_drop guards against people.
-	unlimited := proto.Setting{Key: "max_table_size_to_drop", Value: "0"}
-	if err := t.exec(ctx, table, "TRUNCATE TABLE "+t.Name(table), quietDDL, unlimited); err != nil {
+	err := t.run(ctx, table, query{
+		text: "TRUNCATE TABLE " + t.Name(table),
+		id:   t.runID + "-truncate-" + table,
+		// max_table_size_to_drop guards against people.
+		settings: []proto.Setting{quietDDL, {Key: "max_table_size_to_drop", Value: "0"}},
+	})
+	if err != nil {
 		return fmt.Errorf("truncate table %s: %w", t.Name(table), err)
 	}
 	return nil

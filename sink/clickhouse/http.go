@@ -64,6 +64,9 @@ func (h *httpWire) post(ctx context.Context, q query, r request) (io.ReadCloser,
 	for _, s := range q.settings {
 		r.params.Set(s.Key, s.Value)
 	}
+	if q.id != "" {
+		r.params.Set("query_id", q.id)
+	}
 	r.params.Set("wait_end_of_query", "1") // the status is known when the query has ended
 	first := int(h.host.Load())
 	var errs []error

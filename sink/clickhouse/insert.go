@@ -11,8 +11,9 @@ import (
 // table and returns when the server has acknowledged it. It reads the columns
 // until it returns and keeps none of them.
 //
-// token names the block within this run: inserting it again under the same
-// token has no effect where the table keeps a deduplication window. Errors are
+// token names the block within this run: while an insert of that token runs,
+// another one is refused as a *sink.RetryError, and inserting it again later
+// has no effect where the table keeps a deduplication window. Errors are
 // classified as the package says; after any error the rows may or may not have
 // arrived, and the same block may be inserted again.
 func (t *Target) Insert(ctx context.Context, table, token string, cols []proto.InputColumn) error {
@@ -23,7 +24,7 @@ func (t *Target) Insert(ctx context.Context, table, token string, cols []proto.I
 	if rows == 0 {
 		return nil
 	}
-	err = t.wire.insert(ctx, query{text: t.insertQuery(table, cols), settings: t.insertSettings(token, cols)}, cols)
+	err = t.wire.insert(ctx, query{text: t.insertQuery(table, cols), id: t.runID + token, settings: t.insertSettings(token, cols)}, cols)
 	if err != nil {
 		return classify(ctx, table, fmt.Errorf("insert %d rows into table %s: %w", rows, table, err))
 	}

@@ -26,8 +26,12 @@ func (t *Target) read(ctx context.Context, table string, q query, results proto.
 
 // exec runs a statement whose answer, one String column if any, is not wanted.
 func (t *Target) exec(ctx context.Context, table, statement string, settings ...proto.Setting) error {
+	return t.run(ctx, table, query{text: statement, settings: settings})
+}
+
+func (t *Target) run(ctx context.Context, table string, q query) error {
 	ignored := proto.Results{{Data: new(proto.ColStr)}}
-	return t.read(ctx, table, query{text: statement, settings: settings}, ignored, func(int) error { return nil })
+	return t.read(ctx, table, q, ignored, func(int) error { return nil })
 }
 
 // settings are those of the DSN, which the server must know.

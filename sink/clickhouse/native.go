@@ -28,7 +28,11 @@ type wire interface {
 
 // A query is a statement and what goes with it.
 type query struct {
-	text     string
+	text string
+	// id is the query's on the server, which refuses another one of that id for
+	// as long as it runs: one that is tried again waits for the end of the try
+	// whose answer was lost, and cannot be overtaken by it. "" for any.
+	id       string
 	settings []proto.Setting
 	keys     []proto.InputColumn // the rows of a table keysTable that exists for this query
 }

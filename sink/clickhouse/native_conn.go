@@ -132,6 +132,7 @@ func (c *nativeConn) query(q query) error {
 	}
 	c.packet.Reset()
 	proto.Query{
+		ID:          q.id,
 		Body:        q.text,
 		Stage:       proto.StageComplete,
 		Compression: compression,
