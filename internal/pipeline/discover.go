@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/position"
+	"github.com/millrace/millrace/sink"
 	"github.com/millrace/millrace/source"
 )
 
@@ -73,14 +74,16 @@ func (p *Pipeline) newcomers(tables []*source.Table) []*source.Table {
 }
 
 // adopt takes tables that have come into this run. One that cannot be written
-// is refused for the rest of it; the others go on.
+// is refused for the rest of it; the others go on. A target that is out of
+// reach is waited for.
 func (p *Pipeline) adopt(ctx context.Context) error {
 	selected, err := p.cfg.Source.Tables(ctx)
 	if err != nil {
 		return err
 	}
 	for _, t := range p.newcomers(selected) {
-		if err := p.adoptTable(ctx, t); err != nil {
+		err := sink.Retry(ctx, p.log, func() error { return p.adoptTable(ctx, t) })
+		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
