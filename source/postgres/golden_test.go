@@ -144,7 +144,7 @@ func goldenStream(t testing.TB, messages [][]byte, h source.Handler) *stream {
 	t.Helper()
 	s := New(Config{DSN: "none://", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	st := newStream(s, nil, nil, h, 0)
-	st.sameColumns = func(context.Context, *table) (bool, error) { return true, nil }
+	st.same = func(context.Context, *table) (bool, error) { return true, nil }
 	for _, m := range messages {
 		r, ok := parse(t, m).(*pglogrepl.RelationMessage)
 		if !ok || r.RelationName == "ignored" || st.known[r.RelationID] != nil {

@@ -72,7 +72,7 @@ func (s *stream) relation(ctx context.Context, r *reader) error {
 // announced, or the one that the catalog has now.
 func (s *stream) describe(ctx context.Context, oid uint32, t *table, columns []relColumn) (*described, *table, error) {
 	if d := match(t, columns); d != nil {
-		same, err := s.sameColumns(ctx, t)
+		same, err := s.same(ctx, t)
 		if err != nil || same {
 			return d, t, err
 		}
@@ -81,14 +81,19 @@ func (s *stream) describe(ctx context.Context, oid uint32, t *table, columns []r
 	if err != nil {
 		return nil, nil, err
 	}
-	if now != nil {
+	changed := *t.Table
+	changed.Problem = source.WithHint(errors.New("its columns or its key changed, and the log's rows no longer fit the shape that was copied"),
+		"copy it again with `millrace resync "+t.String()+"`")
+	switch {
+	case now == nil:
+	case now.String() != t.String():
+		changed.Problem = source.WithHint(fmt.Errorf("it is called %s now", now),
+			"start again, and it is copied anew under that name if tables selects it")
+	default:
 		if d := match(now, columns); d != nil {
 			return d, now, nil
 		}
 	}
-	changed := *t.Table
-	changed.Problem = source.WithHint(errors.New("its columns or its key changed, and the log's rows no longer fit the shape that was copied"),
-		"copy it again with `millrace resync "+t.String()+"`")
 	return nil, &table{Table: &changed}, nil
 }
 

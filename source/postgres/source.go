@@ -97,10 +97,11 @@ func (s *Source) rowFilter(t *source.Table) string {
 	return info.filter
 }
 
-// sameColumns reports whether the columns of a table are still those that it
-// was announced with. The log tells their names and types; a column that was
-// dropped and added again has another number.
-func (s *Source) sameColumns(ctx context.Context, t *table) (bool, error) {
+// same reports whether a table is still called as it was announced and has the
+// same columns. The log tells their names and types; a column that was dropped
+// and added again has another number. One that is gone is as it was: what the
+// log still has of it is from before.
+func (s *Source) same(ctx context.Context, t *table) (bool, error) {
 	s.control.Lock()
 	defer s.control.Unlock()
 	conn, err := s.session(ctx)
@@ -111,13 +112,20 @@ func (s *Source) sameColumns(ctx context.Context, t *table) (bool, error) {
 	for _, a := range t.attributes {
 		numbers = append(numbers, a.num)
 	}
+	var schema, name string
 	var found int
-	err = conn.QueryRow(ctx, `SELECT count(*) FROM pg_attribute
-		WHERE attrelid = $1 AND attnum = ANY($2) AND NOT attisdropped`, uint32(t.Handle), numbers).Scan(&found)
+	err = conn.QueryRow(ctx, `
+		SELECT n.nspname, c.relname, (SELECT count(*) FROM pg_attribute
+			WHERE attrelid = c.oid AND attnum = ANY($2) AND NOT attisdropped)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.oid = $1`, uint32(t.Handle), numbers).Scan(&schema, &name, &found)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return true, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("read columns of %s: %w", t, classify(err))
 	}
-	return found == len(numbers), nil
+	return schema == t.Schema && name == t.Name && found == len(numbers), nil
 }
 
 // redescribe reads a table anew and keeps that; nil when it is gone.

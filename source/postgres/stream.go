@@ -149,9 +149,9 @@ type stream struct {
 	keep    *standby
 	handler source.Handler
 	known   map[uint32]*table // by oid, as last announced
-	// sameColumns asks the catalog whether a table has the columns that it was
-	// announced with.
-	sameColumns func(ctx context.Context, t *table) (bool, error)
+	// same asks the catalog whether a table has the name and the columns that it
+	// was announced with.
+	same func(ctx context.Context, t *table) (bool, error)
 
 	relations map[uint32]*described
 	end       pglogrepl.LSN // position behind the last transaction or keepalive
@@ -165,7 +165,7 @@ type stream struct {
 
 func newStream(s *Source, keep *standby, tables []*source.Table, h source.Handler, start pglogrepl.LSN) *stream {
 	st := &stream{
-		source: s, keep: keep, handler: h, end: start, sameColumns: s.sameColumns,
+		source: s, keep: keep, handler: h, end: start, same: s.same,
 		known: make(map[uint32]*table), relations: make(map[uint32]*described),
 	}
 	for _, t := range tables {

@@ -191,3 +191,24 @@ func TestStreamOfAChangedTable(t *testing.T) {
 		})
 	}
 }
+
+// A table under another name is another table: it fails. One that is dropped
+// is followed to its end.
+func TestStreamOfATableThatIsNoMore(t *testing.T) {
+	pg := testenv.Postgres(t)
+	for statement, want := range map[string]string{
+		"ALTER TABLE t RENAME TO u":        "schema public.t: it is called public.u now",
+		"ALTER TABLE t SET SCHEMA history": "schema public.t: it is called history.t now",
+		"DROP TABLE t":                     "INSERT public.t new 00000001",
+	} {
+		t.Run(statement, func(t *testing.T) {
+			dsn := pg.Database(t)
+			pg.Exec(t, dsn, "CREATE SCHEMA history", "CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE other (id int PRIMARY KEY)")
+			s, tables, from := testStart(t, dsn)
+			pg.Exec(t, dsn, "INSERT INTO t VALUES (1)", statement, "INSERT INTO other VALUES (7)")
+			if text := testStream(t, s, from, tables, "INSERT public.other"); !strings.Contains(text, want) {
+				t.Errorf("want %q in it:\n%s", want, text)
+			}
+		})
+	}
+}
