@@ -66,7 +66,7 @@ func openTarget(ctx context.Context, c *Config, log *slog.Logger, patience time.
 			}
 		}
 	}
-	config := clickhouse.Config{DSN: dsn, RunID: uuid.NewString(), Logger: log}
+	config := clickhouse.Config{DSN: dsn, Pipeline: c.Name, RunID: uuid.NewString(), Logger: log}
 	target, err = reach(ctx, log, patience, func() (*clickhouse.Target, error) { return clickhouse.Open(ctx, config) })
 	if err != nil {
 		stop()

@@ -28,6 +28,9 @@ func (p *Pipeline) prepare(ctx context.Context) error {
 	if err := p.identify(ctx); err != nil {
 		return err
 	}
+	if err := p.cfg.Target.AwaitEarlier(ctx); err != nil {
+		return err
+	}
 	kept, err := p.cfg.Store.Tables()
 	if err != nil {
 		return err

@@ -29,17 +29,21 @@ const (
 // Config says which database to write to.
 type Config struct {
 	DSN string // see DSN
-	// RunID goes into the deduplication token of every insert. It must differ
-	// from one run to the next: a token guards a retry, never a replay.
-	RunID  string
-	Logger *slog.Logger // nil: nothing is logged
+	// Pipeline and RunID go into the id of every statement that writes, and
+	// RunID into the deduplication token of every insert. It must differ from
+	// one run to the next: a token guards a retry, never a replay.
+	Pipeline string
+	RunID    string
+	Logger   *slog.Logger // nil: nothing is logged
 }
 
 // A Target is one database of a ClickHouse server. Its methods may be called
 // concurrently.
 type Target struct {
 	dsn     *DSN
-	runID   string
+	log     *slog.Logger
+	ours    string // begins the ids of this pipeline's statements, in any run
+	runID   string // begins those of this run
 	wire    wire
 	conn    driver.Conn
 	version string
@@ -62,7 +66,8 @@ func Open(ctx context.Context, c Config) (*Target, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	t := &Target{dsn: d, runID: c.RunID}
+	t := &Target{dsn: d, log: log, ours: "millrace/" + c.Pipeline + "/"}
+	t.runID = t.ours + c.RunID + "/"
 	if t.conn, err = chgo.Open(driverOptions(d, tlsConfig)); err != nil {
 		return nil, fmt.Errorf("connect to ClickHouse at %s: %w", d, err)
 	}

@@ -38,6 +38,35 @@ func TestNoStatementOvertakesItsRepetition(t *testing.T) {
 	})
 }
 
+// A run waits for what an earlier one has sent, not for its own statements or
+// those of others.
+func TestAwaitEarlier(t *testing.T) {
+	ch := testenv.ClickHouse(t)
+	target := open(t, ch.DSN(""))
+	target.ours, target.runID = "millrace/shop/", "millrace/shop/2/"
+	ended := make(chan error, 1)
+	wait := func() { ended <- target.AwaitEarlier(t.Context()) }
+	for _, id := range []string{"millrace/shop/2/a", "millrace/shop2/1/a", "other"} {
+		end := occupy(t, ch, target, id)
+		wait()
+		if err := <-ended; err != nil {
+			t.Errorf("beside %s: %v", id, err)
+		}
+		end()
+	}
+	end := occupy(t, ch, target, "millrace/shop/1/a")
+	go wait()
+	select {
+	case err := <-ended:
+		t.Errorf("an earlier run's statement was not waited for: %v", err)
+	case <-time.After(5 * earlierPause):
+	}
+	end()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // occupy runs a query of some id until it is told to end.
 func occupy(t *testing.T, ch *testenv.CH, target *Target, id string) (end func()) {
 	t.Helper()
