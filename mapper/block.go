@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ClickHouse/ch-go/proto"
 
@@ -18,6 +19,7 @@ import (
 type Block struct {
 	Plan   *Plan
 	fields []field
+	beside []int // fields of the sorting key that are not in the source's
 	own    own
 	rows   int
 	bytes  int
@@ -76,6 +78,9 @@ func NewBlock(p *Plan, epoch uint8, misfit MisfitFunc) (*Block, error) {
 	}
 	for _, i := range p.OrderBy {
 		b.fields[i].key = true
+		if !slices.Contains(p.Source.Key, p.Columns[i].From) {
+			b.beside = append(b.beside, i)
+		}
 	}
 	b.inputs = b.own.inputs(p, b.inputs)
 	return b, nil
@@ -125,12 +130,28 @@ func (b *Block) append(r *source.Row) error {
 	case source.Insert:
 		return b.row(r, -1)
 	case source.Update:
+		if err := b.oldValues(r); err != nil {
+			return err
+		}
 		if len(r.Old) == 0 || b.sameKeyBytes(r) {
 			return b.row(r, -1)
 		}
 		return b.move(r)
 	}
 	return fmt.Errorf("%s is no change of a row", r.Op)
+}
+
+// oldValues returns an error where the log does not give the old values of
+// sorting columns beside the source's key: then nobody knows whether the row
+// moves. Such a key asks for whole old rows, which may be turned off later.
+func (b *Block) oldValues(r *source.Row) error {
+	for _, i := range b.beside {
+		if len(r.Old) == 0 || r.Old[b.fields[i].from].Kind == source.Absent {
+			return source.WithHint(b.valueError(i, errNoOld),
+				"make the source log whole old rows again (Postgres: ALTER TABLE … REPLICA IDENTITY FULL)")
+		}
+	}
+	return nil
 }
 
 // move adds a tombstone at the old key and the row at the new one, or the row
@@ -188,6 +209,7 @@ func (b *Block) sameKeyBytes(r *source.Row) bool {
 
 var (
 	errAbsent = errors.New("the log does not give its value")
+	errNoOld  = errors.New("order_by needs its old value, which the log no longer gives")
 	errForm   = errors.New("its value came in a form that it has no decoder for")
 )
 
