@@ -3,7 +3,6 @@ package postgres
 import (
 	"database/sql"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -68,7 +67,7 @@ func (d *conformanceDatabase) Open(t *testing.T, o sourcetest.Options) source.So
 		DSN: d.dsn, Name: name, Slot: name, Publication: name,
 		Select:  source.Selection{Patterns: o.Tables, Default: "public"},
 		Workers: o.Workers, ChunkRows: o.ChunkRows, Memory: o.Memory,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 }
 

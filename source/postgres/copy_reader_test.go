@@ -130,7 +130,7 @@ func TestCopyEndsAtTheHandlersError(t *testing.T) {
 	refusal := errors.New("refused")
 	c := newCopyReader(t.Context(), goldenCopyTable, refuser{refusal})
 	data := append(copyHeader(), copyRow(nil, nil, nil, nil)...)
-	if _, err := c.Write(data); err != refusal || c.refused != refusal {
+	if _, err := c.Write(data); !errors.Is(err, refusal) || !errors.Is(c.refused, refusal) {
 		t.Errorf("got %v, kept %v", err, c.refused)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -107,25 +106,22 @@ func captureStream(t *testing.T, form string) [][]byte {
 	var messages [][]byte
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	for {
-		if len(messages) > 0 && bytes.Contains(messages[len(messages)-1], []byte("last")) {
-			break
-		}
-		messages = append(messages, receive(t, ctx, conn.Frontend()))
+	for len(messages) == 0 || !bytes.Contains(messages[len(messages)-1], []byte("last")) {
+		messages = append(messages, receive(ctx, t, conn.Frontend()))
 	}
-	messages = append(messages, receive(t, ctx, conn.Frontend())) // the commit
+	messages = append(messages, receive(ctx, t, conn.Frontend())) // the commit
 	err = pglogrepl.SendStandbyStatusUpdate(ctx, conn, pglogrepl.StandbyStatusUpdate{WALWritePosition: start, ReplyRequested: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	pg.Exec(t, dsn, "CREATE TABLE moves_on ()")
 	for messages[len(messages)-1][0] != pglogrepl.PrimaryKeepaliveMessageByteID {
-		messages = append(messages, receive(t, ctx, conn.Frontend()))
+		messages = append(messages, receive(ctx, t, conn.Frontend()))
 	}
 	return messages
 }
 
-func receive(t *testing.T, ctx context.Context, from *pgproto3.Frontend) []byte {
+func receive(ctx context.Context, t *testing.T, from *pgproto3.Frontend) []byte {
 	t.Helper()
 	for {
 		msg, err := from.Receive()
@@ -142,7 +138,7 @@ func receive(t *testing.T, ctx context.Context, from *pgproto3.Frontend) []byte 
 // as their first Relation messages describe them.
 func goldenStream(t testing.TB, messages [][]byte, h source.Handler) *stream {
 	t.Helper()
-	s := New(Config{DSN: "none://", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s := New(Config{DSN: "none://", Logger: slog.New(slog.DiscardHandler)})
 	st := newStream(s, nil, nil, h, 0)
 	st.same = func(context.Context, *table) (bool, error) { return true, nil }
 	for _, m := range messages {

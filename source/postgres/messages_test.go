@@ -172,7 +172,7 @@ func TestMalformedMessages(t *testing.T) {
 func TestHandlerErrorIsNotDressed(t *testing.T) {
 	refusal := errors.New("refused")
 	st := inTransaction(t, 2, refuser{refusal})
-	if err := st.copyData(t.Context(), insertMessage(2)); err != refusal {
+	if err := st.copyData(t.Context(), insertMessage(2)); !errors.Is(err, refusal) {
 		t.Errorf("got %v", err)
 	}
 	st = inTransaction(t, 2, &quiet{})
