@@ -34,6 +34,17 @@ type table struct {
 	binary bool
 }
 
+// attribute returns the row of pg_attribute that a column was made of, nil when
+// the table has another one or none in its place.
+func (t *table) attribute(c *source.Column) *attribute {
+	for i := range t.attributes {
+		if a := &t.attributes[i]; a.name == c.Name && int(a.num) == c.ID && a.native == c.Native {
+			return a
+		}
+	}
+	return nil
+}
+
 // A leaf is a relation with storage.
 type leaf struct {
 	oid    uint32

@@ -88,16 +88,14 @@ func (s *Source) Fetch(ctx context.Context, t *source.Table, key []source.Cell, 
 	if err != nil {
 		return nil, false, err
 	}
-	info := s.table(uint32(t.Handle))
-	if info == nil || !info.SameShape(t) || len(key) != len(t.Key) {
-		return nil, false, fmt.Errorf("fetch a row of %s: its columns or its key have changed", t)
+	types, err := s.keyTypes(t, columns)
+	if err != nil {
+		return nil, false, fmt.Errorf("fetch a row of %s: %w", t, err)
 	}
 	var values [][]byte
-	var types []uint32
 	var forms []int16
-	for i, cell := range key {
+	for _, cell := range key {
 		values = append(values, cell.Bytes)
-		types = append(types, info.attributes[t.Key[i]].typ)
 		forms = append(forms, formatCode(cell.Kind))
 	}
 	results := make([]int16, len(columns))
@@ -124,6 +122,29 @@ func (s *Source) Fetch(ctx context.Context, t *source.Table, key []source.Cell, 
 		}
 	}
 	return cells, true, nil
+}
+
+// keyTypes returns the types of a table's key columns, and an error when the
+// key or one of some columns is no longer what it was. Others do not matter.
+func (s *Source) keyTypes(t *source.Table, columns []int) ([]uint32, error) {
+	info := s.table(uint32(t.Handle))
+	if info == nil || len(info.Key) != len(t.Key) {
+		return nil, errors.New("it is gone, or its key has changed")
+	}
+	types := make([]uint32, len(t.Key))
+	for i, k := range t.Key {
+		a := info.attribute(&t.Columns[k])
+		if a == nil || a.name != info.Columns[info.Key[i]].Name {
+			return nil, fmt.Errorf("its key has changed: %q", t.Columns[k].Name)
+		}
+		types[i] = a.typ
+	}
+	for _, c := range columns {
+		if info.attribute(&t.Columns[c]) == nil {
+			return nil, fmt.Errorf("column %q has changed", t.Columns[c].Name)
+		}
+	}
+	return types, nil
 }
 
 // formatCode is the protocol's code of a cell's form.

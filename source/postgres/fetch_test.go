@@ -76,13 +76,26 @@ func TestFetchOfAChangedTable(t *testing.T) {
 	if err := fetch(); err != nil {
 		t.Fatal(err)
 	}
+	change := func(statement string) {
+		pg.Exec(t, dsn, statement)
+		if _, err := s.redescribe(t.Context(), uint32(table.Handle)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("ALTER TABLE t ALTER v SET NOT NULL, ADD w int DEFAULT 1")
+	if err := fetch(); err != nil {
+		t.Errorf("after a change that does not matter: %v", err)
+	}
+	change("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (w)")
+	if err := fetch(); err == nil || !strings.Contains(err.Error(), "key has changed") {
+		t.Errorf("with another key: %v", err)
+	}
+	change("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id)")
 	pg.Exec(t, dsn, "ALTER TABLE t DROP COLUMN v")
 	if err := fetch(); err == nil {
 		t.Error("a column that is gone was fetched")
 	}
-	if _, err := s.redescribe(t.Context(), uint32(table.Handle)); err != nil {
-		t.Fatal(err)
-	}
+	change("ALTER TABLE t ADD COLUMN v text")
 	if err := fetch(); err == nil || !strings.Contains(err.Error(), "public.t") {
 		t.Errorf("after the change was noticed: %v", err)
 	}
