@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"crypto/rand"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +112,7 @@ func TestWiderTypesTakeTheRows(t *testing.T) {
 		if _, err := target.Check(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
-		if err := target.Insert(t.Context(), "t", "1", cols); err != nil {
+		if err := target.Insert(t.Context(), "t", rand.Text(), cols); err != nil {
 			t.Fatal(err)
 		}
 		want(t, ch, "SELECT "+names[2:]+" FROM t", strings.Join(texts, "\t"))

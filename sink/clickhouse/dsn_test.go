@@ -255,7 +255,7 @@ func TestHostsAreTriedInOrder(t *testing.T) {
 		for _, hosts := range [][]string{{refusing.Addr().String(), u.Host}, {u.Host, refusing.Addr().String()}} {
 			target := open(t, scheme+"://"+userinfo.String()+"@"+strings.Join(hosts, ",")+path)
 			create(t, target, plan("t", "id Int32"))
-			if err := target.Insert(t.Context(), "t", "1", append(own(t, 1, 1), col(t, "id", "Int32", i64(1)))); err != nil {
+			if err := target.Insert(t.Context(), "t", rand.Text(), append(own(t, 1, 1), col(t, "id", "Int32", i64(1)))); err != nil {
 				t.Errorf("%s %v: %v", scheme, slices.Index(hosts, u.Host), err)
 			}
 			if err := target.Conn().Ping(t.Context()); err != nil {

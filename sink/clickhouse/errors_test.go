@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func TestInsertErrors(t *testing.T) {
 	eachWire(t, func(t *testing.T, ch *testenv.CH, target *Target) {
 		ch.Query(t, "CREATE TABLE t (id Int32, n Int32, CONSTRAINT c CHECK n < 10) ENGINE = ReplacingMergeTree ORDER BY id")
 		insert := func(table string, cols ...proto.InputColumn) error {
-			return target.Insert(t.Context(), table, "1", cols)
+			return target.Insert(t.Context(), table, rand.Text(), cols)
 		}
 		for what, err := range map[string]error{
 			"missing":  insert("missing", col(t, "id", "Int32", i64(1))),
@@ -278,7 +279,7 @@ func TestConnectionBreaks(t *testing.T) {
 			}
 			// Idle connections are dead now: one error at most, then all is well.
 			insert := func() error {
-				return target.Insert(t.Context(), "t_"+u.Scheme, "1", append(own(t, 1, 1), col(t, "id", "Int32", i64(1))))
+				return target.Insert(t.Context(), "t_"+u.Scheme, rand.Text(), append(own(t, 1, 1), col(t, "id", "Int32", i64(1))))
 			}
 			if err := insert(); err != nil && !isRetry(err) {
 				t.Errorf("on a dead connection: %v", err)
@@ -333,7 +334,7 @@ func TestCancelInsert(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		err := target.Insert(ctx, "t", "1", []proto.InputColumn{col(t, "id", "Int32", i64(1))})
+		err := target.Insert(ctx, "t", rand.Text(), []proto.InputColumn{col(t, "id", "Int32", i64(1))})
 		if err != context.DeadlineExceeded || time.Since(start) > 2*time.Second { //nolint:errorlint // as it is
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"crypto/rand"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestHostileNames(t *testing.T) {
 		if exists, err := target.Check(t.Context(), p); !exists || err != nil {
 			t.Errorf("check: %v, %v", exists, err)
 		}
-		if err := target.Insert(t.Context(), p.Target, "1", cols); err != nil {
+		if err := target.Insert(t.Context(), p.Target, rand.Text(), cols); err != nil {
 			t.Fatal(err)
 		}
 		var name, comment proto.ColStr
@@ -88,7 +89,7 @@ func TestHostileTables(t *testing.T) {
 	for _, name := range hostile {
 		p := plan(name, "id Int32")
 		create(t, target, p)
-		if err := target.Insert(t.Context(), name, "1", append(own(t, 1, 1), col(t, "id", "Int32", i64(1)))); err != nil {
+		if err := target.Insert(t.Context(), name, rand.Text(), append(own(t, 1, 1), col(t, "id", "Int32", i64(1)))); err != nil {
 			t.Errorf("table %q: %v", name, err)
 		}
 		if has, err := target.HasRows(t.Context(), name); !has || err != nil {

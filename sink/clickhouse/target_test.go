@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/url"
 	"strings"
@@ -223,7 +224,7 @@ func TestInsert(t *testing.T) {
 				return func(to source.Appender) error { return to.UUID([16]byte{15: byte(i)}) }
 			})...),
 		}
-		if err := target.Insert(t.Context(), "t", "1", append(cols, own(t, rows, 7)...)); err != nil {
+		if err := target.Insert(t.Context(), "t", rand.Text(), append(cols, own(t, rows, 7)...)); err != nil {
 			t.Fatal(err)
 		}
 		want(t, ch, "SELECT count(), sum(id), sum(length(s)), countIf(n IS NULL), sum(n), sum(d), countIf(l IS NULL), uniqExact(l), sum(length(a)), sum(b), max(at), max(tm), uniqExact(u), min(_version) FROM t FINAL",
@@ -235,11 +236,11 @@ func TestInsert(t *testing.T) {
 
 func TestInsertNothing(t *testing.T) {
 	target := open(t, testenv.ClickHouse(t).DSN(""))
-	if err := target.Insert(t.Context(), "missing", "1", []proto.InputColumn{col(t, "id", "Int32")}); err != nil {
+	if err := target.Insert(t.Context(), "missing", rand.Text(), []proto.InputColumn{col(t, "id", "Int32")}); err != nil {
 		t.Error(err)
 	}
 	uneven := []proto.InputColumn{col(t, "id", "Int32", i64(1)), col(t, "b", "Int32")}
-	if err := target.Insert(t.Context(), "missing", "1", uneven); err == nil {
+	if err := target.Insert(t.Context(), "missing", rand.Text(), uneven); err == nil {
 		t.Error("columns of different lengths went through")
 	}
 }
@@ -250,7 +251,7 @@ func TestManyPartitions(t *testing.T) {
 		p.PartitionBy = "id % 300"
 		create(t, target, p)
 		cols := append(own(t, 600, 1), col(t, "id", "Int32", repeat(600, func(i int) value { return i64(int64(i)) })...))
-		if err := target.Insert(t.Context(), "t", "1", cols); err != nil {
+		if err := target.Insert(t.Context(), "t", rand.Text(), cols); err != nil {
 			t.Fatal(err)
 		}
 		want(t, ch, "SELECT count(), uniqExact(_partition_id) FROM t", "600\t300")
@@ -265,9 +266,13 @@ func TestTokenGuardsRetry(t *testing.T) {
 		insert := func(run *Target, token string) {
 			t.Helper()
 			cols := append(own(t, 1, 1), col(t, "id", "Int32", i64(1)))
-			if err := run.Insert(t.Context(), "t", token, cols); err != nil {
-				t.Fatal(err)
-			}
+			eventually(t, func() bool { // the server may not have put away the one before
+				err := run.Insert(t.Context(), "t", token, cols)
+				if err != nil && !isRetry(err) {
+					t.Fatal(err)
+				}
+				return err == nil
+			})
 		}
 		insert(target, "1")
 		insert(target, "1")
@@ -297,7 +302,7 @@ func TestRowsAndVersions(t *testing.T) {
 		}
 		expect(false, 0)
 		cols := append(own(t, 1, 1<<63), col(t, "id", "Int32", i64(1)))
-		if err := target.Insert(t.Context(), "t", "1", cols); err != nil {
+		if err := target.Insert(t.Context(), "t", rand.Text(), cols); err != nil {
 			t.Fatal(err)
 		}
 		expect(true, 1<<63)
