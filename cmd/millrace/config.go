@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,11 @@ type Config struct {
 		Format string // text or json
 	}
 	ValuePolicy string // clamp or fail
+
+	// entries are the file's entries with settings. They hold for their tables
+	// also when the environment or a flag says which tables are selected: an
+	// excluded column stays excluded.
+	entries []TableConfig
 }
 
 // Selection says which tables are replicated.
@@ -69,8 +75,8 @@ func (c *Config) Selection() source.Selection {
 
 // Table returns the settings of a source table, or nil when it has none.
 func (c *Config) Table(schema, name string) *TableConfig {
-	for i := range c.Tables {
-		if t := &c.Tables[i]; t.Name != nil && *t.Name == (source.Name{Schema: schema, Table: name}) {
+	for i := range c.entries {
+		if t := &c.entries[i]; *t.Name == (source.Name{Schema: schema, Table: name}) {
 			return t
 		}
 	}
@@ -127,15 +133,17 @@ func loadConfig(cmd *cobra.Command, required ...string) (*Config, error) {
 	if len(l.faults) > 0 {
 		return nil, usage(errors.Join(l.faults...))
 	}
+	c.entries = l.entries
 	c.derive()
 	return c, c.require(required)
 }
 
 // A loader gathers values in viper, which knows what outranks what.
 type loader struct {
-	viper  *viper.Viper
-	origin map[string]string // key → where the value that wins stands
-	faults []error
+	viper   *viper.Viper
+	origin  map[string]string // key → where the value that wins stands
+	entries []TableConfig     // the file's, with settings
+	faults  []error
 }
 
 // fail notes what is wrong at a place ("" for none that is worth naming).
@@ -190,6 +198,9 @@ func (l *loader) file(cmd *cobra.Command) {
 	values, faults := parseFile(path, text)
 	for _, v := range values {
 		l.merge(v.key, v.value, v.where)
+		if list, ok := v.value.([]TableConfig); ok {
+			l.entries = slices.DeleteFunc(slices.Clone(list), func(t TableConfig) bool { return t.Name == nil })
+		}
 	}
 	l.faults = append(l.faults, faults...)
 }

@@ -138,14 +138,29 @@ func TestFile(t *testing.T) {
 			},
 		},
 	}
+	want.entries = want.Tables[2:]
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got  %+v\nwant %+v", *c, want)
 	}
-	if c.Table("public", "orders") != &c.Tables[2] || c.Table("other", "orders") != nil {
+	if c.Table("public", "orders") != &c.entries[0] || c.Table("other", "orders") != nil {
 		t.Error("Table does not find the entry of public.orders, and no other")
 	}
 	if s := c.Selection(); !s.Match("public", "orders") || s.Match("public", "audit_log") || s.Match("other", "orders") {
 		t.Errorf("selection %+v", s)
+	}
+}
+
+// Whatever selects a table, what the file says of its columns holds.
+func TestEntriesHoldForOtherSelections(t *testing.T) {
+	c, err := load(t, "tables: [public.a, {name: people, columns: [{name: ssn, exclude: true}]}]\n", "--tables", "public.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Selection().Patterns; !reflect.DeepEqual(got, []string{"public.*"}) {
+		t.Errorf("tables %q", got)
+	}
+	if e := c.Table("public", "people"); e == nil || !e.Columns[0].Exclude {
+		t.Errorf("the entry of people is %+v", e)
 	}
 }
 

@@ -73,9 +73,7 @@ func openTarget(ctx context.Context, c *Config, log *slog.Logger, patience time.
 		return nil, nil, err
 	}
 	return target, func() {
-		if err := target.Close(); err != nil {
-			log.Error("close the target", "error", err)
-		}
+		target.Close()
 		stop()
 	}, nil
 }

@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/ch-go/proto"
-	chgo "github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/millrace/millrace/source"
 )
@@ -45,7 +42,6 @@ type Target struct {
 	ours    string // begins the ids of this pipeline's statements, in any run
 	runID   string // begins those of this run
 	wire    wire
-	conn    driver.Conn
 	version string
 	types   map[string][]proto.Setting // types the server has, and what a query needs to use them
 }
@@ -68,16 +64,13 @@ func Open(ctx context.Context, c Config) (*Target, error) {
 	}
 	t := &Target{dsn: d, log: log, ours: "millrace/" + c.Pipeline + "/"}
 	t.runID = t.ours + c.RunID + "/"
-	if t.conn, err = chgo.Open(driverOptions(d, tlsConfig)); err != nil {
-		return nil, fmt.Errorf("connect to ClickHouse at %s: %w", d, err)
-	}
 	if d.HTTP {
 		t.wire = newHTTP(d, tlsConfig, log)
 	} else {
 		t.wire = newNative(d, tlsConfig, log)
 	}
 	if err := t.greet(ctx); err != nil {
-		_ = t.Close()
+		t.Close()
 		return nil, err
 	}
 	return t, nil
@@ -96,46 +89,14 @@ func (t *Target) greet(ctx context.Context) error {
 	return t.probeTypes(ctx)
 }
 
-func driverOptions(d *DSN, tlsConfig *tls.Config) *chgo.Options {
-	o := &chgo.Options{
-		Protocol:         chgo.Native,
-		Addr:             d.Hosts,
-		Auth:             chgo.Auth{Database: systemDatabase, Username: d.User, Password: d.password},
-		TLS:              tlsConfig,
-		DialTimeout:      d.DialTimeout,
-		Settings:         chgo.Settings{},
-		ConnOpenStrategy: chgo.ConnOpenInOrder,
-		ClientInfo:       chgo.ClientInfo{Products: []struct{ Name, Version string }{{Name: clientName}}},
-	}
-	for k, v := range d.Settings {
-		o.Settings[k] = v
-	}
-	if d.HTTP {
-		o.Protocol = chgo.HTTP
-		// Without a password the driver would log in by client certificate.
-		o.HttpHeaders = map[string]string{"X-ClickHouse-SSL-Certificate-Auth": "off"}
-	}
-	return o
-}
-
 // Close closes all connections. Inserts that run end with an error.
-func (t *Target) Close() error {
-	t.wire.close()
-	if err := t.conn.Close(); err != nil {
-		return fmt.Errorf("close the connection to ClickHouse: %w", err)
-	}
-	return nil
-}
+func (t *Target) Close() { t.wire.close() }
 
 // Database returns the target database's name, unquoted.
 func (t *Target) Database() string { return t.dsn.Database }
 
 // Version returns the server's version: "26.7.2.1".
 func (t *Target) Version() string { return t.version }
-
-// Conn is a connection pool for ordinary queries. Its current database is not
-// the target's: statements name the database (see [Target.Name]).
-func (t *Target) Conn() driver.Conn { return t.conn }
 
 // Name quotes a table's name together with the target database.
 func (t *Target) Name(table string) string { return Ident(t.dsn.Database) + "." + Ident(table) }

@@ -4,8 +4,7 @@
 // over HTTP. It creates tables for the mapper's plans ([DDL]), checks those
 // that exist ([Target.Check]), inserts blocks of columns ([Target.Insert]) and
 // reads rows back into columns ([Target.Select]). Blocks leave in ClickHouse's
-// native format straight from ch-go's columns, in LZ4 frames; everything that
-// is not about rows goes through clickhouse-go ([Target.Conn]).
+// native format straight from ch-go's columns, in LZ4 frames.
 //
 // An insert is acknowledged when Insert returns nil: the block is on the
 // server's disk by the rules of the table's engine. Errors are those of package

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/ClickHouse/ch-go/proto"
-	chgo "github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/millrace/millrace/sink"
 	"github.com/millrace/millrace/source"
@@ -175,15 +174,11 @@ func classifyStatus(s *statusError, err error) error {
 	return err
 }
 
-// exceptionCode finds the code of a server's exception, ours or clickhouse-go's.
+// exceptionCode finds the code of a server's exception.
 func exceptionCode(err error) (proto.Error, bool) {
 	var own *ServerError
 	if errors.As(err, &own) {
 		return own.Code, true
-	}
-	var other *chgo.Exception
-	if errors.As(err, &other) {
-		return proto.Error(other.Code), true
 	}
 	return 0, false
 }
@@ -194,8 +189,7 @@ func isNetwork(err error) bool {
 	var netErr net.Error
 	return errors.As(err, &netErr) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, chgo.ErrAcquireConnTimeout) || errors.Is(err, chgo.ErrConnectionClosed)
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // connectError explains an error of the first connection.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
-	chgo "github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/millrace/millrace/internal/testenv"
 	"github.com/millrace/millrace/sink"
@@ -74,9 +73,6 @@ func TestClassify(t *testing.T) {
 		{raised(62), plain},
 		{raised(115), plain},
 		{raised(54321), plain},
-		{&chgo.Exception{Code: 252}, retried},
-		{&chgo.Exception{Code: 60}, table},
-		{&chgo.Exception{Code: 1}, plain},
 		{io.EOF, retried},
 		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), retried},
 		{net.ErrClosed, retried},

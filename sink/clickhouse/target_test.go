@@ -165,7 +165,7 @@ func TestOpen(t *testing.T) {
 				t.Errorf("Has(%s) is %v", typ, !has)
 			}
 		}
-		if err := target.Conn().Ping(t.Context()); err != nil {
+		if _, err := target.texts(t.Context(), "SELECT 'pong'"); err != nil {
 			t.Error(err)
 		}
 	})

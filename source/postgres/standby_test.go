@@ -32,6 +32,22 @@ func TestStandbyInterval(t *testing.T) {
 	}
 }
 
+func TestSilence(t *testing.T) {
+	for _, c := range []struct {
+		version       int
+		timeout, want time.Duration
+	}{
+		{15, time.Minute, patience},
+		{18, 5 * time.Minute, 10 * time.Minute},
+		{14, time.Minute, longPatience},
+		{17, 0, longPatience},
+	} {
+		if got := silence(c.version, c.timeout); got != c.want {
+			t.Errorf("version %d, wal_sender_timeout %s: %s, want %s", c.version, c.timeout, got, c.want)
+		}
+	}
+}
+
 // piped returns a stream whose server is the other end of a pipe.
 func piped(t *testing.T, h source.Handler) (*standby, *stream, net.Conn) {
 	t.Helper()

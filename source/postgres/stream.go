@@ -23,6 +23,7 @@ const (
 	maxStandbyInterval = 10 * time.Second
 	minStandbyInterval = 100 * time.Millisecond
 	patience           = 2 * time.Minute
+	longPatience       = 10 * time.Minute
 	closeTimeout       = time.Second
 )
 
@@ -44,7 +45,7 @@ func (s *Source) Stream(ctx context.Context, from position.Position, tables []*s
 	}
 	s.log.Info("streaming", "slot", s.cfg.Slot, "from", start.String(), "format", s.format(tables))
 	s.acked.Store(from.Order)
-	keep := &standby{conn: conn, acked: &s.acked, wake: s.wake, interval: standbyInterval(timeout), patience: patience}
+	keep := &standby{conn: conn, acked: &s.acked, wake: s.wake, interval: standbyInterval(timeout), patience: silence(serverVersion(conn), timeout)}
 	st := newStream(s, keep, tables, h, start)
 
 	return converse(ctx, keep, st)
@@ -93,6 +94,16 @@ func (s *Source) checkSlot(ctx context.Context, start pglogrepl.LSN) (time.Durat
 		return 0, fmt.Errorf("complete the log's last record: %w", classify(err))
 	}
 	return time.Duration(millis) * time.Millisecond, nil
+}
+
+// silence is how long a server may say nothing before it is given up. One before
+// 15, or without wal_sender_timeout, answers nobody while it decodes a large
+// transaction of which nothing is published.
+func silence(version int, timeout time.Duration) time.Duration {
+	if version < 15 || timeout <= 0 {
+		return longPatience
+	}
+	return max(patience, 2*timeout)
 }
 
 func standbyInterval(timeout time.Duration) time.Duration {
