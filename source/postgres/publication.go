@@ -117,9 +117,13 @@ func (p *publication) notes(t *table) (notes []string) {
 // pg_class.oid. A partitioned table that is published as itself stands for its
 // partitions, otherwise they stand for it.
 func publicationTables(ctx context.Context, q querier, name string) (map[uint32]published, error) {
-	// Column lists and row filters are there since Postgres 15.
+	// Column lists and row filters are there since Postgres 15. Before 18 the
+	// lists have generated columns, which are never published.
 	rows, err := q.Query(ctx, `
-		SELECT c.oid, ARRAY(SELECT jsonb_array_elements_text(to_jsonb(p) -> 'attnames')),
+		SELECT c.oid, ARRAY(
+			SELECT name FROM jsonb_array_elements_text(to_jsonb(p) -> 'attnames') name
+			WHERE current_setting('server_version_num')::int >= 180000 OR NOT EXISTS (
+				SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = name AND a.attgenerated <> '')),
 		       coalesce(to_jsonb(p) ->> 'rowfilter', '')
 		FROM pg_publication_tables p
 		JOIN pg_namespace n ON n.nspname = p.schemaname
