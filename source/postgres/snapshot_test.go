@@ -108,6 +108,34 @@ func TestSnapshotWithoutItsExporter(t *testing.T) {
 	}
 }
 
+// A copy is one long transaction, which a server since 17 may limit.
+func TestSnapshotOutlivesATransactionTimeout(t *testing.T) {
+	pg := testenv.Postgres(t)
+	dsn := pg.Database(t)
+	s := newTestSource(t, dsn)
+	if serverVersion(testConnect(t, s).PgConn()) < 17 {
+		t.Skip("this server has no transaction_timeout")
+	}
+	pg.Exec(t, dsn, "CREATE TABLE t (id int PRIMARY KEY)", "ALTER DATABASE "+databaseOf(t, dsn)+" SET transaction_timeout = '100ms'")
+	s.cfg.Memory = new(testMemory)
+	tables := []*source.Table{testTables(t, s)["public.t"]}
+	snap, err := s.Begin(t.Context(), nil, tables, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Close()
+	conn := testConnect(t, s)
+	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT pg_sleep(0.3); COMMIT", pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Errorf("a transaction of ours was cut off: %v", err)
+	}
+	snap.(*snapshot).closeSessions()
+	for range 2 { // one in a session of before, one in a new one
+		if _, err := snap.Plan(t.Context(), tables[0]); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A process that is killed while its slot is made leaves a session that waits
 // for a transaction, and holds the slot.
 func TestBeginAfterAKillWhileTheSlotWasMade(t *testing.T) {
