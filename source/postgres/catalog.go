@@ -257,6 +257,9 @@ func (c *catalog) table(r *relation) *table {
 		t.leaves = append(t.leaves, leaf{oid: l.oid, name: l.quoted(), node: l.node, pages: l.pages, tuples: l.tuples})
 	}
 	t.Rows = estimate(t.leaves)
+	if r.kind == "p" {
+		t.Notes = append(t.Notes, "A partition that is attached, detached, dropped or truncated by itself leaves no trace in the log: run millrace resync after that.")
+	}
 	c.addColumns(t, key)
 	for _, name := range key {
 		if i := t.Column(name); i >= 0 {

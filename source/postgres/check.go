@@ -55,6 +55,7 @@ func (c *checker) failure(subject string, err error) {
 // serverFacts are what the server says of itself and of our role.
 type serverFacts struct {
 	version       int
+	minor         int
 	role          string
 	database      string
 	encoding      string
@@ -109,13 +110,13 @@ func readServer(ctx context.Context, conn *pgx.Conn) (f serverFacts, err error) 
 	f.version = serverVersion(conn.PgConn())
 	var millis int64
 	err = conn.QueryRow(ctx, `
-		SELECT current_user, current_database(), getdatabaseencoding(), current_setting('wal_level'),
+		SELECT current_setting('server_version_num')::int % 100, current_user, current_database(), getdatabaseencoding(), current_setting('wal_level'),
 		       pg_is_in_recovery(), current_setting('hot_standby_feedback'),
 		       current_setting('max_replication_slots')::int, (SELECT count(*) FROM pg_replication_slots),
 		       coalesce((SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'), -1),
 		       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout'),
 		       has_database_privilege(current_database(), 'CREATE')`).
-		Scan(&f.role, &f.database, &f.encoding, &f.walLevel, &f.standby, &f.feedback,
+		Scan(&f.minor, &f.role, &f.database, &f.encoding, &f.walLevel, &f.standby, &f.feedback,
 			&f.slotsMax, &f.slotsUsed, &f.walKept, &millis, &f.mayCreate)
 	f.senderTimeout = time.Duration(millis) * time.Millisecond
 	if err != nil {
@@ -123,6 +124,11 @@ func readServer(ctx context.Context, conn *pgx.Conn) (f serverFacts, err error) 
 	}
 	return f, nil
 }
+
+// wholeSince holds the minor releases that tell transactions which are running
+// of an ALTER PUBLICATION (release notes of May 2025). Others go on by what was
+// published when they began, even after the new table's copy was taken.
+var wholeSince = map[int]int{14: 18, 15: 13, 16: 9, 17: 5}
 
 // version reports whether there is any use in looking further.
 func (c *checker) version() bool {
@@ -136,6 +142,10 @@ func (c *checker) version() bool {
 		c.warn("version", "", "Postgres %d works; from 15 on publications have row filters and column lists", v)
 	default:
 		c.ok("version", "Postgres %d", v)
+	}
+	if minor := wholeSince[c.server.version]; c.server.minor < minor {
+		c.warn("version", fmt.Sprintf("upgrade to %d.%d", c.server.version, minor),
+			"Postgres %d.%d may leave out changes of a table that is added while a transaction writes to it", c.server.version, c.server.minor)
 	}
 	if c.server.encoding == "SQL_ASCII" {
 		c.warn("encoding", "", "the database is SQL_ASCII: its text may not be UTF-8, and is copied byte by byte")

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -258,6 +259,16 @@ func TestCheckVersion(t *testing.T) {
 		c := &checker{server: serverFacts{version: version}}
 		if goesOn := c.version(); goesOn != (want != source.Fail) || c.findings[0].Level != want {
 			t.Errorf("version %d: %+v", version, c.findings)
+		}
+	}
+}
+
+func TestCheckMinorVersion(t *testing.T) {
+	for release, warned := range map[[2]int]bool{{15, 12}: true, {15, 13}: false, {17, 4}: true, {17, 5}: false, {18, 0}: false} {
+		c := &checker{server: serverFacts{version: release[0], minor: release[1]}}
+		c.version()
+		if got := slices.ContainsFunc(c.findings, func(f source.Finding) bool { return strings.HasPrefix(f.Fix, "upgrade to") }); got != warned {
+			t.Errorf("release %v: %+v", release, c.findings)
 		}
 	}
 }
