@@ -28,7 +28,7 @@ test: deps embedded ## Vet, then all tests against real servers, with the race d
 	@race=-race cc=$$($(GO) env CC); \
 	if [ "$$($(GO) env CGO_ENABLED)" = 0 ] || ! command -v "$${cc%% *}" >/dev/null; then \
 		echo 'no C compiler: testing without the race detector'; race=; fi; \
-	set -x; $(GO) test $$race -timeout 20m ./...
+	set -x; $(GO) test $$race -count=1 -timeout 20m ./...
 
 .PHONY: lint
 lint: ## Check style and imports with golangci-lint; builds it on first use.
