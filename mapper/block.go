@@ -53,6 +53,7 @@ type Pending struct {
 	Columns []int         // indices into Plan.Columns
 	Key     []source.Cell // the new key for [source.Source.Fetch]
 	Version uint64
+	Time    int64 // of the transaction, as in [source.Row]
 }
 
 // field binds a column's buffer to its decoders.
@@ -313,7 +314,7 @@ const rowOverhead = 9
 func (b *Block) wait(waiting, i, old int, r *source.Row) int {
 	if waiting < 0 {
 		waiting = len(b.pending)
-		p := Pending{Row: b.rows, Old: old, Version: b.epoch | r.Version}
+		p := Pending{Row: b.rows, Old: old, Version: b.epoch | r.Version, Time: r.Time}
 		for _, k := range b.Plan.Source.Key {
 			cell := newCell(r, k)
 			p.Key = append(p.Key, source.Cell{Kind: cell.Kind, Bytes: bytes.Clone(cell.Bytes)})
@@ -391,11 +392,22 @@ func (b *Block) Resolve(i int, value func(row int) (from *column.Column, at int,
 // Resolved tells that no row waits any more.
 func (b *Block) Resolved() { b.pending = b.pending[:0] }
 
-// Decode appends a cell of column i to another buffer of the same type.
-func (b *Block) Decode(i int, cell source.Cell, to *column.Column) error {
+// Decode appends a fetched cell of column i, which p waits for, to another
+// buffer of the same type. A value that does not fit is treated as one from the
+// log is.
+func (b *Block) Decode(p *Pending, i int, cell source.Cell, to *column.Column) error {
 	decode := b.fields[i].text
 	if cell.Kind == source.Binary {
 		decode = b.fields[i].binary
 	}
-	return to.Append(cell, decode)
+	err := to.Append(cell, decode)
+	misfit := (*source.Misfit)(nil)
+	if !errors.As(err, &misfit) {
+		return err
+	}
+	if err := b.misfit(b.Plan, &b.Plan.Columns[i], misfit); err != nil {
+		return b.valueError(i, err)
+	}
+	b.addLetter(i, cell, p.Key, misfit, Letter{Version: p.Version, Time: p.Time, row: p.Row})
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -503,11 +504,36 @@ func TestDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kind := range []source.CellKind{source.Text, source.Binary} {
-		if err := b.Decode(0, source.Cell{Kind: kind, Bytes: []byte("1.5")}, to); err != nil {
+		if err := b.Decode(new(Pending), 0, source.Cell{Kind: kind, Bytes: []byte("1.5")}, to); err != nil {
 			t.Error(err)
 		}
 	}
 	if to.Rows() != 2 {
 		t.Errorf("%d values", to.Rows())
+	}
+}
+
+// A value that was fetched and does not fit is told of like one from the log.
+func TestDecodeMisfit(t *testing.T) {
+	p := plan(t, items(), Options{})
+	i := slices.IndexFunc(p.Columns, func(f Field) bool { return f.Name == "discount" })
+	nan := source.Cell{Kind: source.Text, Bytes: []byte("NaN")}
+	row := &Pending{Key: cells("1", "a"), Version: 7, Time: 9}
+	to, err := column.New(p.Columns[i].Type)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	b := newBlock(t, p, func(*Plan, *Field, *source.Misfit) error { told++; return nil })
+	if err := b.Decode(row, i, nan, to); err != nil || told != 1 || len(b.Letters()) != 1 {
+		t.Fatalf("error %v, told %d times, letters %+v", err, told, b.Letters())
+	}
+	if l := b.Letters()[0]; l.Column != "discount" || l.Value != "NaN" || l.Key != "1, a" || l.Version != 7 || l.Time != 9 {
+		t.Errorf("letter %+v", l)
+	}
+	stop := errors.New("policy")
+	b = newBlock(t, p, func(*Plan, *Field, *source.Misfit) error { return stop })
+	if err := b.Decode(row, i, nan, to); !errors.Is(err, stop) || len(b.Letters()) != 0 {
+		t.Errorf("error %v, letters %+v", err, b.Letters())
 	}
 }

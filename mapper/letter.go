@@ -21,20 +21,28 @@ type Letter struct {
 
 // keepLetter notes that a cell of the row being added did not fit.
 func (b *Block) keepLetter(i int, cell source.Cell, r *source.Row, m *source.Misfit) {
-	t := b.Plan.Source
 	row := r.New
 	if len(row) == 0 {
 		row = r.Old
 	}
-	var key []string
-	for _, k := range t.Key {
-		key = append(key, t.Columns[k].Tell(row[k]))
+	key := make([]source.Cell, len(b.Plan.Source.Key))
+	for n, k := range b.Plan.Source.Key {
+		key[n] = row[k]
+	}
+	b.addLetter(i, cell, key, m, Letter{Version: b.epoch | r.Version, Time: r.Time, row: b.rows})
+}
+
+// addLetter completes a letter about a cell of field i and keeps it; key has a
+// cell for each of the source's key columns.
+func (b *Block) addLetter(i int, cell source.Cell, key []source.Cell, m *source.Misfit, l Letter) {
+	t := b.Plan.Source
+	texts := make([]string, len(key))
+	for n, k := range key {
+		texts[n] = t.Columns[t.Key[n]].Tell(k)
 	}
 	c := &t.Columns[b.fields[i].from]
-	l := Letter{
-		Table: t.String(), Column: c.Name, Key: strings.Join(key, ", "), Value: c.Tell(cell),
-		Reason: m.Reason, Version: b.epoch | r.Version, Time: r.Time, row: b.rows,
-	}
+	l.Table, l.Column, l.Reason = t.String(), c.Name, m.Reason
+	l.Key, l.Value = strings.Join(texts, ", "), c.Tell(cell)
 	b.letters = append(b.letters, l)
 	b.bytes += len(l.Key) + len(l.Value)
 }

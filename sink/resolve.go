@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -229,7 +228,7 @@ func (r *Resolver) fetch(ctx context.Context, l *lineage, p *mapper.Pending, col
 	for i, c := range columns {
 		v := l.left(p, c, stored)
 		if ok {
-			if v, err = l.decode(c, cells[i]); err != nil {
+			if v, err = l.decode(p, c, cells[i]); err != nil {
 				return err
 			}
 		}
@@ -249,13 +248,12 @@ func (l *lineage) left(p *mapper.Pending, c int, stored *index) found {
 }
 
 // decode turns a fetched cell into a value.
-func (l *lineage) decode(c int, cell source.Cell) (found, error) {
+func (l *lineage) decode(p *mapper.Pending, c int, cell source.Cell) (found, error) {
 	to, err := column.New(l.block.Plan.Columns[c].Type)
 	if err != nil {
 		return found{}, err
 	}
-	err = l.block.Decode(c, cell, to)
-	if misfit := (*source.Misfit)(nil); err != nil && !errors.As(err, &misfit) {
+	if err := l.block.Decode(p, c, cell, to); err != nil {
 		return found{}, err
 	}
 	return found{from: to, borrowed: true}, nil
